@@ -1,0 +1,489 @@
+//! The on-disk index that groups and orders an archive too big for memory.
+//!
+//! A source makes one cheap pass and puts a [`Piece`] into the catalog for
+//! everything that belongs to a record: which group, when, and where its bytes
+//! stand. Sealed, the catalog names the groups in order, and the pieces of a
+//! group; the source then cuts records out by position.
+//!
+//! Promises:
+//!
+//! - Memory stays bounded: everything but SQLite's cache lies on disk.
+//! - A catalog is used again only if it was sealed and its key is equal; any
+//!   other file is thrown away and made anew, since an index can always be redone.
+//!
+//! Groups are known in one of two ways: by a key that each piece carries
+//! ([`Catalog::put`]), or by tokens that pieces share ([`Catalog::put_linked`]):
+//! pieces with a common token, directly or over others, are one group.
+
+use std::collections::VecDeque;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::source::Order;
+
+/// Changes whenever a catalog of an older program must not be used again.
+const VERSION: u32 = 1;
+
+/// How many groups are fetched at once when iterating.
+const PAGE: usize = 512;
+
+/// An index of one archive.
+pub struct Catalog {
+    db: Connection,
+    is_sealed: bool,
+    /// Deletes a temporary catalog when nobody reads it any more.
+    _temporary: Option<tempfile::TempPath>,
+}
+
+/// Where a part of a record stands, and how it is ordered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Piece {
+    /// What it is, in the source's own numbering (ticket, comment, …).
+    pub kind: u8,
+    /// Its time in unix seconds, or any number that orders pieces of a group; `i64::MAX` when unknown.
+    pub at: i64,
+    /// Which of two copies is newer; for the source's own use.
+    pub version: i64,
+    /// The file, as an index into `Input::files`.
+    pub file: u32,
+    /// The first byte.
+    pub offset: u64,
+    /// The length in bytes.
+    pub length: u64,
+    /// The line, counted from 1, or 0 when the source does not count lines.
+    pub line: u64,
+}
+
+/// Pieces that make up one record.
+#[derive(Debug, Clone)]
+pub struct Group {
+    /// The group's number in this catalog.
+    pub id: i64,
+    /// The earliest time of its pieces.
+    pub at: i64,
+    /// By time, then as they stand in the archive.
+    pub pieces: Vec<Piece>,
+}
+
+/// The index could not be written or read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CatalogError {
+    /// SQLite refused.
+    #[error("the index `{path}` failed")]
+    Database {
+        /// The file, or `(temporary)`.
+        path: String,
+        /// SQLite's reason.
+        #[source]
+        cause: rusqlite::Error,
+    },
+    /// The file could not be made.
+    #[error("the index `{path}` cannot be written")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        #[source]
+        cause: std::io::Error,
+    },
+}
+
+impl From<rusqlite::Error> for CatalogError {
+    fn from(cause: rusqlite::Error) -> Self {
+        Self::Database { path: "(temporary)".to_owned(), cause }
+    }
+}
+
+/// A stable 63-bit key for a group, token or name.
+pub fn key(kind: &str, name: &[u8]) -> i64 {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(kind.as_bytes());
+    hasher.update(&[0]);
+    hasher.update(name);
+    let bytes = hasher.finalize();
+    let first: [u8; 8] = bytes.as_bytes()[..8].try_into().expect("a hash has 32 bytes");
+    (u64::from_le_bytes(first) >> 1) as i64
+}
+
+impl Catalog {
+    /// Opens the catalog kept at `place` if it was sealed for the same `key`, else makes a new one.
+    ///
+    /// Without a place it is a temporary file in `scratch`.
+    pub fn open(place: Option<&Path>, scratch: &Path, key: &str) -> Result<Self, CatalogError> {
+        let key = format!("{VERSION} {key}");
+        let Some(path) = place else {
+            let temporary = tempfile::NamedTempFile::new_in(scratch)
+                .map_err(|cause| CatalogError::Io { path: scratch.to_owned(), cause })?
+                .into_temp_path();
+            return Self::create(&temporary.to_path_buf(), &key, Some(temporary));
+        };
+        if path.exists() {
+            if let Ok(db) = Connection::open(path)
+                && is_sealed_for(&db, &key)
+            {
+                configure(&db)?;
+                return Ok(Self { db, is_sealed: true, _temporary: None });
+            }
+            fs::remove_file(path).map_err(|cause| CatalogError::Io { path: path.to_owned(), cause })?;
+        }
+        Self::create(path, &key, None)
+    }
+
+    fn create(path: &Path, key: &str, temporary: Option<tempfile::TempPath>) -> Result<Self, CatalogError> {
+        let failed = |cause| CatalogError::Database { path: path.display().to_string(), cause };
+        let db = Connection::open(path).map_err(failed)?;
+        configure(&db).map_err(failed)?;
+        db.execute_batch(
+            "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+             CREATE TABLE piece (
+                 node INTEGER PRIMARY KEY, grp INTEGER NOT NULL, kind INTEGER NOT NULL, at INTEGER NOT NULL,
+                 version INTEGER NOT NULL, file INTEGER NOT NULL, offset INTEGER NOT NULL,
+                 length INTEGER NOT NULL, line INTEGER NOT NULL) STRICT;
+             CREATE TABLE token (token INTEGER NOT NULL, node INTEGER NOT NULL) STRICT;
+             CREATE TABLE named (name INTEGER NOT NULL, version INTEGER NOT NULL, kind INTEGER NOT NULL, file INTEGER NOT NULL,
+                 offset INTEGER NOT NULL, length INTEGER NOT NULL, line INTEGER NOT NULL) STRICT;
+             BEGIN;",
+        )
+        .map_err(failed)?;
+        db.execute("INSERT INTO meta VALUES ('key', ?1)", [key]).map_err(failed)?;
+        Ok(Self { db, is_sealed: false, _temporary: temporary })
+    }
+
+    /// Whether the catalog is complete, so that the indexing pass can be left out.
+    pub fn is_sealed(&self) -> bool {
+        self.is_sealed
+    }
+
+    /// Puts a piece into the group of this key (see [`key`]).
+    pub fn put(&mut self, group: i64, piece: Piece) -> Result<(), CatalogError> {
+        self.insert(group, piece)?;
+        Ok(())
+    }
+
+    /// Puts a piece whose group follows from the tokens it shares with others.
+    ///
+    /// Gives the piece's number, for [`Catalog::link`].
+    pub fn put_linked(&mut self, piece: Piece, tokens: &[i64]) -> Result<i64, CatalogError> {
+        // Negative groups are provisional and belong to one piece alone.
+        let node = self.insert(-1, piece)?;
+        for &token in tokens {
+            self.link(node, token)?;
+        }
+        Ok(node)
+    }
+
+    /// Adds a token to a piece put with [`Catalog::put_linked`].
+    pub fn link(&mut self, node: i64, token: i64) -> Result<(), CatalogError> {
+        self.db.prepare_cached("INSERT INTO token VALUES (?1, ?2)")?.execute([token, node])?;
+        Ok(())
+    }
+
+    fn insert(&mut self, group: i64, piece: Piece) -> Result<i64, CatalogError> {
+        let mut insert = self.db.prepare_cached(
+            "INSERT INTO piece (grp, kind, at, version, file, offset, length, line) VALUES (?1,?2,?3,?4,?5,?6,?7,?8)",
+        )?;
+        Ok(insert.insert(params![
+            group,
+            piece.kind,
+            piece.at,
+            piece.version,
+            piece.file,
+            piece.offset as i64,
+            piece.length as i64,
+            piece.line as i64
+        ])?)
+    }
+
+    /// Remembers where something can be looked up by name (a user, a group, an organisation).
+    pub fn put_named(&mut self, name: i64, piece: Piece) -> Result<(), CatalogError> {
+        self.db.prepare_cached("INSERT INTO named VALUES (?1,?2,?3,?4,?5,?6,?7)")?.execute(params![
+            name,
+            piece.version,
+            piece.kind,
+            piece.file,
+            piece.offset as i64,
+            piece.length as i64,
+            piece.line as i64
+        ])?;
+        Ok(())
+    }
+
+    /// Keeps a fact beside the index, so that a later run has it without the pass.
+    pub fn note(&mut self, name: &str, value: &str) -> Result<(), CatalogError> {
+        self.db.execute("INSERT OR REPLACE INTO meta VALUES (?1, ?2)", [&format!("note {name}"), value])?;
+        Ok(())
+    }
+
+    /// A fact kept by [`Catalog::note`].
+    pub fn noted(&self, name: &str) -> Result<Option<String>, CatalogError> {
+        let mut select = self.db.prepare_cached("SELECT value FROM meta WHERE name = ?1")?;
+        Ok(select.query_row([format!("note {name}")], |row| row.get(0)).optional()?)
+    }
+
+    /// Works out the groups and makes the catalog readable. Call once, after the pass.
+    pub fn seal(&mut self) -> Result<(), CatalogError> {
+        self.unite_linked()?;
+        self.db.execute_batch(
+            "DROP TABLE token;
+             CREATE INDEX piece_grp ON piece (grp, at, node);
+             CREATE TABLE grp (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, first INTEGER NOT NULL) STRICT;
+             INSERT INTO grp SELECT grp, min(at), min(node) FROM piece GROUP BY grp;
+             CREATE INDEX grp_at ON grp (at, first);
+             CREATE INDEX grp_first ON grp (first);
+             CREATE INDEX named_name ON named (name, version);
+             INSERT INTO meta VALUES ('sealed', 'yes');
+             COMMIT;",
+        )?;
+        self.is_sealed = true;
+        Ok(())
+    }
+
+    /// Union-find over the tokens, read in token order so that equal ones are neighbours.
+    fn unite_linked(&mut self) -> Result<(), CatalogError> {
+        let last: i64 =
+            self.db.query_row("SELECT coalesce(max(node), 0) FROM piece WHERE grp = -1", [], |r| r.get(0))?;
+        if last == 0 {
+            return Ok(());
+        }
+        let mut unions = Unions::new(last as usize + 1);
+        {
+            let mut select = self.db.prepare("SELECT token, node FROM token ORDER BY token")?;
+            let mut rows = select.query([])?;
+            let mut before: Option<(i64, i64)> = None;
+            while let Some(row) = rows.next()? {
+                let (token, node): (i64, i64) = (row.get(0)?, row.get(1)?);
+                match before {
+                    Some((same, first)) if same == token => unions.unite(first as u32, node as u32),
+                    _ => before = Some((token, node)),
+                }
+            }
+        }
+        let mut update = self.db.prepare("UPDATE piece SET grp = ?2 WHERE node = ?1 AND grp = -1")?;
+        for node in 1..=last as u32 {
+            update.execute([i64::from(node), i64::from(unions.root(node))])?;
+        }
+        Ok(())
+    }
+
+    /// How many groups there are.
+    pub fn group_count(&self) -> Result<u64, CatalogError> {
+        Ok(self.db.query_row("SELECT count(*) FROM grp", [], |row| row.get::<_, i64>(0))? as u64)
+    }
+
+    /// The pieces under this name, newest version last.
+    pub fn named(&self, name: i64) -> Result<Vec<Piece>, CatalogError> {
+        let mut select = self.db.prepare_cached(
+            "SELECT kind, 0, version, file, offset, length, line FROM named WHERE name = ?1 ORDER BY version, rowid",
+        )?;
+        let rows = select.query_map([name], piece_of)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// The pieces of one group, by time, then as they stand in the archive.
+    pub fn pieces(&self, group: i64) -> Result<Vec<Piece>, CatalogError> {
+        let mut select = self.db.prepare_cached(
+            "SELECT kind, at, version, file, offset, length, line FROM piece WHERE grp = ?1 ORDER BY at, node",
+        )?;
+        let rows = select.query_map([group], piece_of)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// All groups in order, with their pieces.
+    pub fn into_groups(self, order: Order) -> Groups {
+        Groups { catalog: self, order, page: VecDeque::new(), after: None, is_at_end: false }
+    }
+}
+
+fn piece_of(row: &rusqlite::Row<'_>) -> rusqlite::Result<Piece> {
+    Ok(Piece {
+        kind: row.get(0)?,
+        at: row.get(1)?,
+        version: row.get(2)?,
+        file: row.get(3)?,
+        offset: row.get::<_, i64>(4)? as u64,
+        length: row.get::<_, i64>(5)? as u64,
+        line: row.get::<_, i64>(6)? as u64,
+    })
+}
+
+fn configure(db: &Connection) -> rusqlite::Result<()> {
+    // Durability is not wanted: an index that was not sealed is made anew.
+    db.execute_batch(
+        "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE;
+         PRAGMA cache_size = -16384; PRAGMA temp_store = FILE;",
+    )
+}
+
+fn is_sealed_for(db: &Connection, key: &str) -> bool {
+    let value =
+        |name: &str| db.query_row("SELECT value FROM meta WHERE name = ?1", [name], |row| row.get::<_, String>(0)).ok();
+    value("sealed").is_some() && value("key").as_deref() == Some(key)
+}
+
+/// The groups of a catalog, in order.
+pub struct Groups {
+    catalog: Catalog,
+    order: Order,
+    page: VecDeque<(i64, i64)>,
+    /// The last group's place in the order: time and first piece.
+    after: Option<(i64, i64)>,
+    is_at_end: bool,
+}
+
+impl Groups {
+    /// The catalog underneath, for look-ups by name.
+    pub fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    fn fetch_page(&mut self) -> Result<(), CatalogError> {
+        let sql = match self.order {
+            Order::Oldest => "SELECT id, at, first FROM grp WHERE (at, first) > (?1, ?2) ORDER BY at, first LIMIT ?3",
+            Order::Newest => {
+                "SELECT id, at, first FROM grp WHERE (at, first) < (?1, ?2) ORDER BY at DESC, first DESC LIMIT ?3"
+            }
+            Order::Archive => {
+                "SELECT id, at, first FROM grp WHERE first > ?2 AND ?1 IS NOT NULL ORDER BY first LIMIT ?3"
+            }
+        };
+        let (at, first) = self.after.unwrap_or(match self.order {
+            Order::Newest => (i64::MAX, i64::MAX),
+            _ => (i64::MIN, i64::MIN),
+        });
+        let mut select = self.catalog.db.prepare_cached(sql)?;
+        let mut rows = select.query(params![at, first, PAGE as i64])?;
+        while let Some(row) = rows.next()? {
+            let (id, at, first): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            self.page.push_back((id, at));
+            self.after = Some((at, first));
+        }
+        self.is_at_end = self.page.len() < PAGE;
+        Ok(())
+    }
+}
+
+impl Iterator for Groups {
+    type Item = Result<Group, CatalogError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.page.is_empty()
+            && !self.is_at_end
+            && let Err(error) = self.fetch_page()
+        {
+            self.is_at_end = true;
+            return Some(Err(error));
+        }
+        let (id, at) = self.page.pop_front()?;
+        Some(self.catalog.pieces(id).map(|pieces| Group { id, at, pieces }))
+    }
+}
+
+/// Which pieces hang together.
+struct Unions {
+    parent: Vec<u32>,
+}
+
+impl Unions {
+    fn new(count: usize) -> Self {
+        Self { parent: (0..count as u32).collect() }
+    }
+
+    fn root(&mut self, mut node: u32) -> u32 {
+        while self.parent[node as usize] != node {
+            let grandparent = self.parent[self.parent[node as usize] as usize];
+            self.parent[node as usize] = grandparent;
+            node = grandparent;
+        }
+        node
+    }
+
+    fn unite(&mut self, a: u32, b: u32) {
+        let (a, b) = (self.root(a), self.root(b));
+        // The earlier piece stays the root, so that a group's number does not depend on token order.
+        let (low, high) = (a.min(b), a.max(b));
+        self.parent[high as usize] = low;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn piece(at: i64, offset: u64) -> Piece {
+        Piece { at, offset, ..Piece::default() }
+    }
+
+    fn offsets(catalog: Catalog, order: Order) -> Vec<Vec<u64>> {
+        catalog.into_groups(order).map(|g| g.unwrap().pieces.iter().map(|p| p.offset).collect()).collect()
+    }
+
+    #[test]
+    fn pieces_with_one_key_are_one_group_in_time_order() {
+        let scratch = tempfile::tempdir().unwrap();
+        for (order, expected) in [
+            (Order::Oldest, vec![vec![3], vec![2, 1]]),
+            (Order::Newest, vec![vec![2, 1], vec![3]]),
+            (Order::Archive, vec![vec![2, 1], vec![3]]),
+        ] {
+            let mut catalog = Catalog::open(None, scratch.path(), "k").unwrap();
+            catalog.put(key("t", b"a"), piece(30, 1)).unwrap();
+            catalog.put(key("t", b"a"), piece(20, 2)).unwrap();
+            catalog.put(key("t", b"b"), piece(10, 3)).unwrap();
+            catalog.seal().unwrap();
+            assert_eq!(catalog.group_count().unwrap(), 2);
+            assert_eq!(offsets(catalog, order), expected, "{order:?}");
+        }
+    }
+
+    #[test]
+    fn shared_tokens_join_pieces_over_others() {
+        let scratch = tempfile::tempdir().unwrap();
+        let mut catalog = Catalog::open(None, scratch.path(), "k").unwrap();
+        catalog.put_linked(piece(1, 1), &[100]).unwrap();
+        catalog.put_linked(piece(2, 2), &[200]).unwrap();
+        catalog.put_linked(piece(3, 3), &[300]).unwrap();
+        catalog.put_linked(piece(4, 4), &[200, 100]).unwrap();
+        catalog.put_linked(piece(5, 5), &[]).unwrap();
+        catalog.seal().unwrap();
+        assert_eq!(offsets(catalog, Order::Oldest), [vec![1, 2, 4], vec![3], vec![5]]);
+    }
+
+    #[test]
+    fn more_groups_than_a_page_come_once_each() {
+        let scratch = tempfile::tempdir().unwrap();
+        for order in [Order::Oldest, Order::Newest, Order::Archive] {
+            let mut catalog = Catalog::open(None, scratch.path(), "k").unwrap();
+            for n in 0..3 * PAGE as u64 + 7 {
+                catalog.put(key("t", &n.to_le_bytes()), piece(7, n)).unwrap();
+            }
+            catalog.seal().unwrap();
+            let mut seen: Vec<u64> = offsets(catalog, order).into_iter().flatten().collect();
+            seen.sort_unstable();
+            assert!(seen.iter().copied().eq(0..3 * PAGE as u64 + 7));
+        }
+    }
+
+    #[test]
+    fn a_sealed_catalog_is_used_again_only_for_the_same_archive() {
+        let scratch = tempfile::tempdir().unwrap();
+        let place = scratch.path().join("x.ferry.index");
+        let mut catalog = Catalog::open(Some(&place), scratch.path(), "one").unwrap();
+        catalog.put(1, piece(1, 1)).unwrap();
+        catalog.note("messages", "1").unwrap();
+        drop(catalog);
+        let mut catalog = Catalog::open(Some(&place), scratch.path(), "one").unwrap();
+        assert!(!catalog.is_sealed(), "an unsealed catalog is made anew");
+        catalog.put(1, piece(1, 1)).unwrap();
+        catalog.note("messages", "1").unwrap();
+        catalog.seal().unwrap();
+        drop(catalog);
+        let catalog = Catalog::open(Some(&place), scratch.path(), "one").unwrap();
+        assert!(catalog.is_sealed());
+        assert_eq!(catalog.noted("messages").unwrap().as_deref(), Some("1"));
+        drop(catalog);
+        assert!(!Catalog::open(Some(&place), scratch.path(), "two").unwrap().is_sealed());
+    }
+}

@@ -1,0 +1,92 @@
+//! The bytes of attachments, opened on demand.
+//!
+//! A [`Content`] is a handle: cloning it copies no bytes, and nothing is read
+//! before [`Content::open`]. Its length is known beforehand, so that a request
+//! can be streamed with a `Content-Length`.
+
+use std::fs::File;
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
+use std::path::Path;
+use std::sync::Arc;
+
+/// A handle on the bytes of one attachment.
+#[derive(Debug, Clone)]
+pub enum Content {
+    /// Small bytes that were at hand anyway.
+    Bytes(Arc<[u8]>),
+    /// A whole file of the archive.
+    File {
+        /// Where the file is; chosen by the operator's archive, never by a name inside it.
+        path: Arc<Path>,
+        /// Its length in bytes.
+        length: u64,
+    },
+    /// A leaf part of an e-mail that stands somewhere in a file.
+    MailPart {
+        /// The file that holds the message.
+        path: Arc<Path>,
+        /// Where the message starts, in bytes.
+        offset: u64,
+        /// How long the message is as it stands, in bytes.
+        message_length: u64,
+        /// Whether `>From ` lines lose one `>` before parsing.
+        is_mbox: bool,
+        /// Which leaf of the message, counted from 0 in document order.
+        part: usize,
+        /// The decoded length in bytes.
+        length: u64,
+    },
+    /// Only an address in the old system; the bytes are not in the archive.
+    Link {
+        /// The address.
+        url: String,
+        /// The size the archive claims, in bytes.
+        claimed_length: Option<u64>,
+    },
+    /// Neither bytes nor address.
+    Missing {
+        /// Why, in a few words.
+        reason: String,
+        /// The size the archive claims, in bytes.
+        claimed_length: Option<u64>,
+    },
+}
+
+impl Content {
+    /// Bytes that are already in memory.
+    pub fn bytes(bytes: impl Into<Arc<[u8]>>) -> Self {
+        Self::Bytes(bytes.into())
+    }
+
+    /// The length in bytes, if the bytes are in the archive.
+    pub fn length(&self) -> Option<u64> {
+        match self {
+            Self::Bytes(bytes) => Some(bytes.len() as u64),
+            Self::File { length, .. } | Self::MailPart { length, .. } => Some(*length),
+            Self::Link { .. } | Self::Missing { .. } => None,
+        }
+    }
+
+    /// Opens the bytes for reading from the start.
+    ///
+    /// May be called any number of times. Fails with `NotFound` when the
+    /// archive holds no bytes, and with the file's own error when it cannot be read.
+    pub fn open(&self) -> io::Result<Box<dyn Read + Send>> {
+        match self {
+            Self::Bytes(bytes) => Ok(Box::new(Cursor::new(Arc::clone(bytes)))),
+            Self::File { path, .. } => Ok(Box::new(File::open(path)?)),
+            Self::MailPart { path, offset, message_length, is_mbox, part, .. } => {
+                let mut file = File::open(path)?;
+                file.seek(SeekFrom::Start(*offset))?;
+                let mut message = Vec::new();
+                file.take(*message_length).read_to_end(&mut message)?;
+                let bytes = crate::mail::leaf(message, *is_mbox, *part)?;
+                Ok(Box::new(Cursor::new(bytes)))
+            }
+            Self::Link { url, .. } => {
+                Err(io::Error::new(io::ErrorKind::NotFound, format!("the archive only links to `{url}`")))
+            }
+            Self::Missing { reason, .. } => Err(io::Error::new(io::ErrorKind::NotFound, reason.clone())),
+        }
+    }
+}

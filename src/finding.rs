@@ -1,0 +1,144 @@
+//! Findings: what somebody should know about an archive, a mapping or a transfer.
+//!
+//! A finding never stops a record by itself; what stops one is a rejection, a
+//! refusal or a dead letter, and those carry findings too.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::record::{Origin, RecordId};
+
+/// One thing noticed, with its place.
+#[derive(Debug, Clone, Serialize)]
+pub struct Finding {
+    /// A stable word for the kind, from [`codes`].
+    pub code: &'static str,
+    /// How bad it is.
+    pub severity: Severity,
+    /// Which record, if it is about one.
+    #[serde(serialize_with = "as_text", skip_serializing_if = "Option::is_none")]
+    pub record: Option<RecordId>,
+    /// Where in the archive.
+    #[serde(serialize_with = "as_text", skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+    /// Which field or part (`threads[2].attachments[0]`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// One sentence without a full stop: what was found and what was done about it.
+    pub message: String,
+}
+
+fn as_text<T: fmt::Display, S: serde::Serializer>(value: &Option<T>, to: S) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(value) => to.collect_str(value),
+        None => to.serialize_none(),
+    }
+}
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Good to know.
+    Info,
+    /// Something changes on the way.
+    Warning,
+    /// Something is lost; `check` exits 3.
+    Error,
+}
+
+impl Finding {
+    /// A finding of this kind, with the kind's own severity.
+    pub fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self { code, severity: severity_of(code), record: None, origin: None, field: None, message: message.into() }
+    }
+
+    /// Says which record it is about and where that stands.
+    #[must_use]
+    pub fn about(mut self, record: &RecordId, origin: &Origin) -> Self {
+        self.record = Some(record.clone());
+        self.origin = Some(origin.clone());
+        self
+    }
+
+    /// Says which field or part it is about.
+    #[must_use]
+    pub fn in_field(mut self, field: impl Into<String>) -> Self {
+        self.field = Some(field.into());
+        self
+    }
+}
+
+/// The severity that a kind of finding has by default.
+pub fn severity_of(code: &str) -> Severity {
+    codes::ALL.iter().find(|(known, ..)| *known == code).map_or(Severity::Warning, |(_, severity, _)| *severity)
+}
+
+/// The kinds of finding.
+pub mod codes {
+    use super::Severity::{self, Error, Info, Warning};
+
+    macro_rules! codes {
+        ($($constant:ident = $code:literal $severity:ident $meaning:literal;)+) => {
+            $(#[doc = $meaning] pub const $constant: &str = $code;)+
+            /// Every kind: code, severity, meaning.
+            pub const ALL: &[(&str, Severity, &str)] = &[$(($code, $severity, $meaning),)+];
+        };
+    }
+
+    codes! {
+        // Reading.
+        READ_DUPLICATE = "read-duplicate" Info "The archive holds something twice; one copy counts";
+        READ_DELETED = "read-deleted" Info "The archive marks it as deleted";
+        READ_DATE = "read-date" Warning "A date is missing, unreadable or impossible; another was used";
+        READ_CHARSET = "read-charset" Warning "Text was not in the charset it claims; another was used";
+        READ_BROKEN_MIME = "read-broken-mime" Warning "A message is not well formed; what could be read was";
+        READ_SEPARATOR = "read-separator" Warning "It is uncertain where one message ends and the next begins";
+        READ_MISSING_PERSON = "read-missing-person" Warning "The archive refers to a person that it does not hold";
+        READ_MISSING_PART = "read-missing-part" Warning "The archive refers to something that it does not hold";
+        READ_NO_ENTRIES = "read-no-entries" Warning "A record has no messages; its description was used";
+        READ_RAGGED_ROW = "read-ragged-row" Warning "A row has more or fewer cells than the header";
+        READ_TRUNCATED = "read-truncated" Error "The archive ends in the middle of something";
+        READ_AMBIGUOUS_DATES = "read-ambiguous-dates" Warning "Day and month cannot be told apart";
+        READ_SPLIT_THREAD = "read-split-thread" Info "Messages were joined by subject and people only";
+        // Mapping.
+        MAP_DEFAULT_MAILBOX = "map-default-mailbox" Info "No rule names a mailbox; the target's only one was used";
+        MAP_DEFAULT_USER = "map-default-user" Warning "No rule names a user; the target's first administrator was used";
+        MAP_UNMAPPED_VALUE = "map-unmapped-value" Warning "A value is in no table and the default was used";
+        MAP_UNKNOWN_AGENT = "map-unknown-agent" Warning "An agent of the old system is not mapped; the default user was used and the name put into the text";
+        MAP_DEPARTED_AGENT = "map-departed-agent" Info "A departed agent is named in the text";
+        MAP_LOST_FIELD = "map-lost-field" Warning "A field is neither mapped nor ignored";
+        MAP_EMPTY_BODY = "map-empty-body" Info "A message without text got a visible placeholder";
+        MAP_NO_SUBJECT = "map-no-subject" Info "A record without subject got one";
+        MAP_DROPPED_ENTRY = "map-dropped-entry" Info "An entry was left out by rule";
+        MAP_EXPRESSION = "map-expression" Error "An expression failed for this record";
+        // People.
+        PERSON_STAND_IN = "person-stand-in" Warning "A person without an address got a stand-in";
+        PERSON_BAD_ADDRESS = "person-bad-address" Warning "An address is not one that FreeScout keeps; it was left out";
+        PERSON_IS_STAFF = "person-is-staff" Warning "A record's people are all staff; a stand-in customer was used";
+        // What FreeScout would refuse, alter or lose.
+        TIME_SHIFTED = "time-shifted" Info "Equal times were made distinct by whole seconds";
+        TIME_CLAMPED = "time-clamped" Warning "A date outside 1970-01-02 to 2038-01-18 was clamped";
+        TIME_MISSING = "time-missing" Warning "A missing date was taken from elsewhere";
+        SUBJECT_CUT = "subject-cut" Warning "A subject over 998 characters was cut";
+        NAME_CUT = "name-cut" Warning "A name or other profile field was cut to FreeScout's limit";
+        HTML_CLEANED = "html-cleaned" Info "Active or unknown HTML was removed";
+        TEXT_TOO_LONG = "text-too-long" Warning "A text is longer than FreeScout is known to store";
+        ATTACHMENT_MISSING = "attachment-missing" Error "An attachment has no bytes in the archive; a visible line names it";
+        ATTACHMENT_EMPTY = "attachment-empty" Warning "An empty file cannot be stored; a visible line names it";
+        ATTACHMENT_RENAMED = "attachment-renamed" Info "FreeScout will store the file under another name";
+        ATTACHMENT_REWRITTEN = "attachment-rewritten" Info "FreeScout rewrites SVG files; bytes and size change";
+        ATTACHMENT_UNREADABLE = "attachment-unreadable" Error "An attachment's bytes could not be read; a visible line names it";
+        REQUEST_TOO_BIG = "request-too-big" Warning "A conversation is too big for one request and is sent in parts";
+        // Sending.
+        SEND_REFUSED = "send-refused" Error "FreeScout refused it";
+        SEND_DIFFERS = "send-differs" Error "FreeScout's answer differs from what was sent";
+        SEND_ADOPTED = "send-adopted" Info "An unanswered request had taken effect and was adopted";
+        SEND_REPLACED = "send-replaced" Warning "A half-made conversation was deleted and sent again";
+        SEND_SURPLUS = "send-surplus" Error "A second copy was found";
+        TARGET_UNKNOWN_USER = "target-unknown-user" Warning "The target has no such user; the default was used";
+        TARGET_UNKNOWN_FIELD = "target-unknown-field" Warning "The target's mailbox has no such custom field or option";
+        TARGET_NO_TAGS = "target-no-tags" Warning "The target has no Tags module";
+    }
+}

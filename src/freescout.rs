@@ -1,0 +1,1 @@
+//! The client for FreeScout's "API & Webhooks" module: one typed method for each endpoint.

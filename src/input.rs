@@ -1,0 +1,219 @@
+//! What the operator named as ARCHIVE: files, folders, or standard input.
+//!
+//! Promises:
+//!
+//! - Files come in a stable order: as named, and inside a folder by path.
+//! - Symbolic links inside a folder are not followed, hidden files are not read.
+//! - Nothing inside an archive chooses a path on this machine.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use walkdir::WalkDir;
+
+/// How many bytes of each file detection may look at.
+const HEAD_BYTES: u64 = 64 * 1024;
+
+/// How many files detection looks into; an API dump may hold a hundred thousand.
+const HEAD_FILES: usize = 256;
+
+/// The files of an archive.
+#[derive(Debug, Clone)]
+pub struct Input {
+    files: Vec<InputFile>,
+    /// Keeps a spooled standard input alive for as long as anybody reads it.
+    _spool: Option<Arc<tempfile::TempPath>>,
+}
+
+/// One file of an archive.
+#[derive(Debug, Clone)]
+pub struct InputFile {
+    /// Where it is.
+    pub path: Arc<Path>,
+    /// How the operator would name it: as typed, or relative to the folder typed.
+    pub shown: Arc<str>,
+    /// Its length in bytes when the input was opened.
+    pub length: u64,
+    /// When it was last changed, if the file system says so.
+    pub modified: Option<SystemTime>,
+}
+
+/// An ARCHIVE that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InputError {
+    /// Nothing is there, or it may not be read.
+    #[error("`{path}` cannot be read")]
+    Unreadable {
+        /// As typed.
+        path: String,
+        /// The system's reason.
+        #[source]
+        cause: io::Error,
+    },
+    /// A folder without a single file.
+    #[error("the folder `{path}` holds no files")]
+    EmptyFolder {
+        /// As typed.
+        path: String,
+    },
+    /// Standard input could not be kept for reading it out of order.
+    #[error("standard input could not be spooled to `{scratch}`")]
+    Spool {
+        /// The folder for temporary files.
+        scratch: String,
+        /// The system's reason.
+        #[source]
+        cause: io::Error,
+    },
+}
+
+impl Input {
+    /// Opens every ARCHIVE; `-` is standard input, which is spooled to `scratch` first.
+    pub fn open(archives: &[PathBuf], scratch: &Path) -> Result<Self, InputError> {
+        let mut files = Vec::new();
+        let mut spool = None;
+        for archive in archives {
+            if archive.as_os_str() == "-" {
+                let (file, path) = spool_stdin(scratch)?;
+                files.push(file);
+                spool = Some(Arc::new(path));
+            } else if archive.is_dir() {
+                let before = files.len();
+                collect_folder(archive, &mut files)?;
+                if files.len() == before {
+                    return Err(InputError::EmptyFolder { path: archive.display().to_string() });
+                }
+            } else {
+                files.push(InputFile::open(archive, &archive.display().to_string())?);
+            }
+        }
+        Ok(Self { files, _spool: spool })
+    }
+
+    /// The files in their stable order.
+    pub fn files(&self) -> &[InputFile] {
+        &self.files
+    }
+
+    /// The sum of all lengths in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.files.iter().map(|file| file.length).sum()
+    }
+
+    /// The beginnings of the files, for telling formats apart.
+    pub fn head(&self) -> io::Result<Head> {
+        let mut files = Vec::new();
+        for file in self.files.iter().take(HEAD_FILES) {
+            let mut start = Vec::new();
+            File::open(&file.path)?.take(HEAD_BYTES).read_to_end(&mut start)?;
+            files.push(HeadFile { shown: Arc::clone(&file.shown), length: file.length, start });
+        }
+        Ok(Head { files })
+    }
+
+    /// A hash over every file's path, size, time and both ends: unchanged while the archive is.
+    pub fn stamp(&self) -> io::Result<blake3::Hash> {
+        const END_BYTES: u64 = 4096;
+        let mut hasher = blake3::Hasher::new();
+        for file in &self.files {
+            hasher.update(file.path.as_os_str().as_encoded_bytes());
+            hasher.update(&file.length.to_le_bytes());
+            let modified = file.modified.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
+            hasher.update(&modified.unwrap_or_default().as_nanos().to_le_bytes());
+            let mut open = File::open(&file.path)?;
+            let mut end = Vec::new();
+            Read::by_ref(&mut open).take(END_BYTES).read_to_end(&mut end)?;
+            open.seek(SeekFrom::Start(file.length.saturating_sub(END_BYTES)))?;
+            open.take(END_BYTES).read_to_end(&mut end)?;
+            hasher.update(&end);
+        }
+        Ok(hasher.finalize())
+    }
+}
+
+impl InputFile {
+    fn open(path: &Path, shown: &str) -> Result<Self, InputError> {
+        let unreadable = |cause| InputError::Unreadable { path: shown.to_owned(), cause };
+        // Opened, not only asked about: a file without read permission is better refused now.
+        let metadata = File::open(path).and_then(|file| file.metadata()).map_err(unreadable)?;
+        let path = std::path::absolute(path).map_err(unreadable)?;
+        Ok(Self {
+            path: Arc::from(path),
+            shown: Arc::from(shown),
+            length: metadata.len(),
+            modified: metadata.modified().ok(),
+        })
+    }
+}
+
+fn collect_folder(folder: &Path, files: &mut Vec<InputFile>) -> Result<(), InputError> {
+    let is_visible =
+        |entry: &walkdir::DirEntry| entry.depth() == 0 || !entry.file_name().to_string_lossy().starts_with('.');
+    for entry in WalkDir::new(folder).sort_by_file_name().into_iter().filter_entry(is_visible) {
+        let entry = entry
+            .map_err(|cause| InputError::Unreadable { path: folder.display().to_string(), cause: cause.into() })?;
+        if entry.file_type().is_file() {
+            let shown = entry.path().strip_prefix(folder).unwrap_or(entry.path());
+            files.push(InputFile::open(entry.path(), &shown.display().to_string())?);
+        }
+    }
+    Ok(())
+}
+
+fn spool_stdin(scratch: &Path) -> Result<(InputFile, tempfile::TempPath), InputError> {
+    let failed = |cause| InputError::Spool { scratch: scratch.display().to_string(), cause };
+    let mut spool = tempfile::NamedTempFile::new_in(scratch).map_err(failed)?;
+    let length = io::copy(&mut io::stdin().lock(), &mut spool).map_err(failed)?;
+    spool.flush().map_err(failed)?;
+    let path = spool.into_temp_path();
+    let file = InputFile { path: Arc::from(path.to_path_buf()), shown: Arc::from("-"), length, modified: None };
+    Ok((file, path))
+}
+
+/// The beginnings of an archive's files, all that detection may look at.
+#[derive(Debug)]
+pub struct Head {
+    /// In the input's order.
+    pub files: Vec<HeadFile>,
+}
+
+/// The beginning of one file.
+#[derive(Debug)]
+pub struct HeadFile {
+    /// The file as the operator would name it.
+    pub shown: Arc<str>,
+    /// The whole file's length in bytes.
+    pub length: u64,
+    /// Its first bytes, 64 KiB at most.
+    pub start: Vec<u8>,
+}
+
+impl Head {
+    /// Whether every file is empty.
+    pub fn is_empty(&self) -> bool {
+        self.files.iter().all(|file| file.length == 0)
+    }
+
+    /// Whether a file of this name (without folders, in any case) is there.
+    pub fn has_file(&self, name: &str) -> bool {
+        self.files
+            .iter()
+            .any(|file| Path::new(&*file.shown).file_name().is_some_and(|found| found.eq_ignore_ascii_case(name)))
+    }
+}
+
+impl HeadFile {
+    /// The ending of the name, in lower case, without the dot.
+    pub fn extension(&self) -> String {
+        Path::new(&*self.shown).extension().map(|ext| ext.to_string_lossy().to_lowercase()).unwrap_or_default()
+    }
+
+    /// The first bytes without a UTF-8 byte-order mark.
+    pub fn text(&self) -> &[u8] {
+        self.start.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&self.start)
+    }
+}

@@ -1,0 +1,1 @@
+//! Remembers what has happened to every record.

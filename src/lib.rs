@@ -1,0 +1,32 @@
+//! foxferry carries a help desk's history into FreeScout, and back out.
+//!
+//! Data goes one way:
+//!
+//! ```text
+//! archive → Record → Conversation → (channel) → steps → FreeScout
+//!           plain synchronous code  │            async code
+//! ```
+//!
+//! - [`input`], [`source`] and [`catalog`] cut an archive into [`record`]s.
+//! - [`mapping`] turns a record into a [`conversation`]; [`check`] says what FreeScout would do to it.
+//! - [`upload`] sends it through [`freescout`], and [`journal`] remembers what has happened.
+//! - [`sandbox`] imitates a FreeScout for rehearsals and tests.
+//! - [`report`] is how all of them tell what they do.
+
+pub mod catalog;
+pub mod check;
+pub mod content;
+pub mod conversation;
+pub mod finding;
+pub mod freescout;
+pub mod html;
+pub mod input;
+pub mod journal;
+pub mod mail;
+pub mod mapping;
+pub mod pipeline;
+pub mod record;
+pub mod report;
+pub mod sandbox;
+pub mod source;
+pub mod upload;

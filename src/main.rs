@@ -1,0 +1,5 @@
+//! The `foxferry` program: parse, run, exit.
+
+mod cli;
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Reads and converts on OS threads, and hands on over one bounded channel.

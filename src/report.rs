@@ -1,0 +1,164 @@
+//! What a run tells the outside: events, and the sums at its end.
+//!
+//! Work calls [`Reporter::event`]; progress bars, JSON lines and the summary are listeners.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::finding::Finding;
+use crate::record::{Origin, RecordId};
+
+/// Hears what happens. Never blocks, never fails; called from any OS thread.
+pub trait Reporter: Send + Sync {
+    /// Something happened.
+    fn event(&self, event: &Event<'_>);
+}
+
+/// A reporter that hears nothing.
+pub struct Silence;
+
+impl Reporter for Silence {
+    fn event(&self, _event: &Event<'_>) {}
+}
+
+/// Something that happened during a run.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// The archive's bytes read so far by the indexing pass.
+    Indexing {
+        /// Bytes read.
+        bytes: u64,
+        /// Bytes in all.
+        of: u64,
+    },
+    /// The archive is indexed and records begin to flow.
+    Opened {
+        /// The source's name.
+        format: &'a str,
+        /// How many records there are.
+        records: u64,
+    },
+    /// The target answered and is known.
+    Target {
+        /// Its address without credentials.
+        url: &'a str,
+        /// Mailboxes found.
+        mailboxes: usize,
+        /// Users found.
+        users: usize,
+    },
+    /// Something was noticed.
+    Finding(&'a Finding),
+    /// A record has its outcome.
+    Outcome {
+        /// Which record.
+        record: &'a RecordId,
+        /// Where it stands.
+        origin: &'a Origin,
+        /// What became of it.
+        outcome: Outcome,
+        /// FreeScout's conversation id, if there is one.
+        conversation: Option<u64>,
+        /// Why, unless it is done.
+        reason: Option<&'a str>,
+        /// Whether an earlier run had settled it, so that nothing was sent now.
+        is_from_before: bool,
+    },
+    /// A request will be tried again.
+    Retry {
+        /// Which record.
+        record: &'a RecordId,
+        /// After how long.
+        after: Duration,
+        /// Why.
+        reason: &'a str,
+    },
+    /// All sending waits (`Retry-After`, target away).
+    Paused {
+        /// For how long.
+        wait: Duration,
+        /// Why.
+        reason: &'a str,
+    },
+    /// The first Ctrl-C: what is in flight is finished.
+    Stopping {
+        /// Requests in flight.
+        in_flight: usize,
+    },
+    /// The run is over.
+    Finished(&'a Summary),
+}
+
+/// How a record ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// In FreeScout, complete and compared.
+    Done,
+    /// Left out by a rule.
+    Skipped,
+    /// Not sendable; found by us before sending.
+    Rejected,
+    /// Refused by FreeScout, or given up after trying.
+    Dead,
+}
+
+/// The sums of a run; the four outcomes add up to `read`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Summary {
+    /// Records with an outcome.
+    pub read: u64,
+    /// In FreeScout.
+    pub done: u64,
+    /// Left out by rule.
+    pub skipped: u64,
+    /// Not sendable.
+    pub rejected: u64,
+    /// Refused or given up.
+    pub dead: u64,
+    /// Of those done, how many an earlier run had done.
+    pub done_before: u64,
+    /// Records taken up and not finished, because the run was interrupted.
+    pub unfinished: u64,
+    /// Threads made in this run.
+    pub threads: u64,
+    /// Attachments sent in this run.
+    pub attachments: u64,
+    /// Customers made in this run.
+    pub customers: u64,
+    /// Requests sent in this run.
+    pub requests: u64,
+    /// Findings by severity: info, warning, error.
+    pub findings: [u64; 3],
+    /// Whether the operator interrupted it.
+    pub is_interrupted: bool,
+    /// How long it took, in seconds.
+    pub seconds: f64,
+}
+
+impl Summary {
+    /// Counts one outcome.
+    pub fn count(&mut self, outcome: Outcome) {
+        self.read += 1;
+        match outcome {
+            Outcome::Done => self.done += 1,
+            Outcome::Skipped => self.skipped += 1,
+            Outcome::Rejected => self.rejected += 1,
+            Outcome::Dead => self.dead += 1,
+        }
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let letters = if self.dead == 1 { "dead letter" } else { "dead letters" };
+        write!(
+            f,
+            "{} read: {} done, {} skipped, {} rejected, {} {letters}",
+            self.read, self.done, self.skipped, self.rejected, self.dead
+        )
+    }
+}

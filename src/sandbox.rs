@@ -1,0 +1,1 @@
+//! A FreeScout imitation that behaves as the real one does.

@@ -1,0 +1,284 @@
+//! Where archives come in: one [`Source`] for each format, found by content.
+//!
+//! A source opens an [`Input`] and gives a [`Reader`], which yields records. A
+//! record that cannot be read is an `Err` item with its place, and the reader
+//! goes on with the next. Memory is bounded by the largest record, whatever the
+//! archive's size: sources index first (`catalog`) and cut records out by position.
+
+use std::io;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::catalog::CatalogError;
+use crate::input::{Head, Input};
+use crate::record::{Oddity, Origin, Record, RecordId};
+
+pub mod csv;
+pub mod mbox;
+pub mod zendesk;
+
+/// Every source, in the order in which they are asked.
+pub static SOURCES: &[&dyn Source] = &[&zendesk::Zendesk, &mbox::Mbox, &csv::Csv];
+
+/// One archive format.
+pub trait Source: Sync {
+    /// The name that `--format` and a mapping's `source` use: lower case, one word.
+    fn name(&self) -> &'static str;
+
+    /// Whether the archive is in this format, by content first and names second.
+    ///
+    /// Must not say yes to another source's archive: detection refuses an
+    /// archive that two sources recognise.
+    fn recognises(&self, head: &Head) -> bool;
+
+    /// Makes the pass that indexes the archive, and gives a reader of its records.
+    ///
+    /// May be called again for the same archive; two readers yield equal records.
+    /// Fails only for what makes the archive as a whole unusable.
+    fn open(&self, input: Input, reading: &Reading<'_>) -> Result<Reader, SourceError>;
+}
+
+/// How an archive is to be read.
+#[derive(Clone, Copy)]
+pub struct Reading<'a> {
+    /// What the mapping says about the archive's shape.
+    pub shape: &'a Shape,
+    /// In which order records are wanted.
+    pub order: Order,
+    /// Where the index is kept between runs (`NAME.ferry.index`); `None`: a temporary one.
+    pub index: Option<&'a Path>,
+    /// A folder for temporary files.
+    pub scratch: &'a Path,
+    /// Told the bytes read so far by the indexing pass, some times a second; may ask to stop.
+    pub watch: &'a (dyn Fn(u64) -> ControlFlow<()> + Sync),
+}
+
+/// In which order records are read, and so sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Order {
+    /// By the time they were opened, so that FreeScout's numbers follow time.
+    #[default]
+    Oldest,
+    /// The newest first, for agents who must start work at once.
+    Newest,
+    /// As they stand in the archive.
+    Archive,
+}
+
+/// A mapping's `[shape]` section: what a reader must know before it reads.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Shape {
+    /// The time zone of dates that name none: an IANA name such as `Europe/Berlin`.
+    pub zone: Option<String>,
+    /// Own addresses (`support@example.org`) and domains (`@example.org`): never customers.
+    pub own: Vec<String>,
+    /// For the `csv` source.
+    pub csv: csv::CsvShape,
+    /// For the `mbox` source.
+    pub mail: mbox::MailShape,
+}
+
+/// The records of an opened archive.
+pub struct Reader {
+    /// What the indexing pass found out about the archive as a whole.
+    pub facts: Facts,
+    records: Box<dyn Iterator<Item = Result<Record, ReadError>> + Send>,
+}
+
+impl Reader {
+    /// Puts facts and records together.
+    pub fn new(facts: Facts, records: impl Iterator<Item = Result<Record, ReadError>> + Send + 'static) -> Self {
+        Self { facts, records: Box::new(records) }
+    }
+}
+
+impl Iterator for Reader {
+    type Item = Result<Record, ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.records.next()
+    }
+}
+
+/// What is known about an archive once it is indexed.
+#[derive(Debug, Clone, Default)]
+pub struct Facts {
+    /// How many records the reader will yield, unreadable ones included.
+    pub records: u64,
+    /// Further counts under stable names: `messages`, `distinct_message_ids`, `duplicates`, …
+    pub counts: Vec<(&'static str, u64)>,
+    /// The variants found: `mboxrd`, `json lines`, `windows-1252`, …
+    pub variants: Vec<String>,
+    /// What is odd about the archive as a whole.
+    pub oddities: Vec<Oddity>,
+}
+
+/// The archive as a whole cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SourceError {
+    /// No source recognises it.
+    #[error("`{archive}` is not in a format that foxferry knows ({known})")]
+    Unrecognised {
+        /// The archive as typed.
+        archive: String,
+        /// The names of all sources.
+        known: String,
+    },
+    /// Several sources recognise it.
+    #[error("`{archive}` could be any of {candidates}")]
+    Ambiguous {
+        /// The archive as typed.
+        archive: String,
+        /// The names of the sources.
+        candidates: String,
+    },
+    /// It was said to be in a format that it is not in.
+    #[error("{origin}: not {expected}: {found}")]
+    WrongFormat {
+        /// Where.
+        origin: Origin,
+        /// What it should have been.
+        expected: &'static str,
+        /// What it is instead.
+        found: String,
+    },
+    /// The mapping's `[shape]` does not fit the archive.
+    #[error("{origin}: {problem}")]
+    Shape {
+        /// Where in the archive.
+        origin: Origin,
+        /// What does not fit.
+        problem: String,
+        /// What the operator can do.
+        hint: String,
+    },
+    /// A file could not be read.
+    #[error("`{path}` cannot be read")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        #[source]
+        cause: io::Error,
+    },
+    /// The index could not be written or read.
+    #[error("the archive's index failed")]
+    Catalog(#[from] CatalogError),
+    /// The operator asked to stop during the indexing pass.
+    #[error("interrupted while indexing")]
+    Interrupted,
+}
+
+/// One record could not be read. The reader goes on with the next.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// The record has no id.
+    #[error("{origin}: the record has no id")]
+    MissingId {
+        /// Where.
+        origin: Origin,
+    },
+    /// The text is not in the format.
+    #[error("{origin}: {problem}")]
+    Malformed {
+        /// Where.
+        origin: Origin,
+        /// Which record, if that much could be read.
+        id: Option<RecordId>,
+        /// What is wrong, and what would have been right.
+        problem: String,
+    },
+    /// A value is not a time.
+    #[error("{origin}: `{field}` is not a time: `{found}`")]
+    BadTime {
+        /// Where.
+        origin: Origin,
+        /// Which record, if that much could be read.
+        id: Option<RecordId>,
+        /// The field's name in the archive.
+        field: String,
+        /// What stands there.
+        found: String,
+    },
+    /// The archive ends too early.
+    #[error("{origin}: the archive ends in the middle of a record")]
+    Truncated {
+        /// Where.
+        origin: Origin,
+    },
+    /// A record is larger or deeper than any real one.
+    #[error("{origin}: {what} is over the limit of {limit}")]
+    TooLarge {
+        /// Where.
+        origin: Origin,
+        /// What is too large.
+        what: &'static str,
+        /// The limit, with its unit.
+        limit: String,
+    },
+    /// A file failed in the middle.
+    #[error("{origin}: cannot be read")]
+    Io {
+        /// Where.
+        origin: Origin,
+        /// The system's reason.
+        #[source]
+        cause: io::Error,
+    },
+}
+
+impl ReadError {
+    /// Where the record stands.
+    pub fn origin(&self) -> &Origin {
+        match self {
+            Self::MissingId { origin }
+            | Self::Malformed { origin, .. }
+            | Self::BadTime { origin, .. }
+            | Self::Truncated { origin }
+            | Self::TooLarge { origin, .. }
+            | Self::Io { origin, .. } => origin,
+        }
+    }
+
+    /// Which record it was, if that much could be read.
+    pub fn record_id(&self) -> Option<&RecordId> {
+        match self {
+            Self::Malformed { id, .. } | Self::BadTime { id, .. } => id.as_ref(),
+            _ => None,
+        }
+    }
+}
+
+/// The source of this name.
+pub fn by_name(name: &str) -> Option<&'static dyn Source> {
+    SOURCES.iter().copied().find(|source| source.name() == name)
+}
+
+/// Finds the one source that recognises the archive.
+///
+/// An archive of nothing but empty files goes by its names, and to `mbox` when they say nothing.
+pub fn detect(archive: &str, head: &Head) -> Result<&'static dyn Source, SourceError> {
+    if head.is_empty() {
+        let named = head.files.iter().find_map(|file| match file.extension().as_str() {
+            "csv" | "tsv" => Some("csv"),
+            "json" | "ndjson" | "jsonl" => Some("zendesk"),
+            _ => None,
+        });
+        return Ok(by_name(named.unwrap_or("mbox")).expect("built-in sources are in the list"));
+    }
+    let candidates: Vec<_> = SOURCES.iter().copied().filter(|source| source.recognises(head)).collect();
+    match candidates[..] {
+        [source] => Ok(source),
+        [] => Err(SourceError::Unrecognised { archive: archive.to_owned(), known: names(SOURCES) }),
+        _ => Err(SourceError::Ambiguous { archive: archive.to_owned(), candidates: names(&candidates) }),
+    }
+}
+
+fn names(sources: &[&dyn Source]) -> String {
+    sources.iter().map(|source| format!("`{}`", source.name())).collect::<Vec<_>>().join(", ")
+}
