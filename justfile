@@ -1,0 +1,26 @@
+# Recipes for people who work on foxferry. `just` alone lists them.
+
+default:
+    @just --list
+
+# What CI runs.
+ci:
+    .ci/run
+
+# The README's two commands, the other way round.
+tour:
+    cargo run --release -- import samples/zendesk --sandbox
+
+# Prints figures, each beside something else measured in the same run.
+bench:
+    cargo bench --bench check_mail
+    cargo bench --bench import
+    cargo bench --bench journal
+
+# Replays the recorded FreeScout cases against a running server: `just contract http://127.0.0.1:8025 KEY`.
+contract url key:
+    FREESCOUT_CONTRACT_URL={{url}} FREESCOUT_CONTRACT_KEY={{key}} cargo test --test contract -- --ignored --nocapture
+
+# Looks at snapshots that changed.
+review:
+    cargo insta review
