@@ -69,6 +69,7 @@ pub struct Thread {
 }
 
 /// Who wrote a thread.
+#[allow(clippy::large_enum_variant, reason = "most threads are by customers; boxing them would only cost")]
 #[derive(Debug, Clone, PartialEq)]
 pub enum Author {
     /// A customer; for threads of kind `Customer`.
