@@ -10,6 +10,11 @@ use serde::Serialize;
 use crate::finding::Finding;
 use crate::record::{Origin, RecordId};
 
+pub mod chorus;
+pub mod findings;
+pub mod json;
+pub mod tally;
+
 /// Hears what happens. Never blocks, never fails; called from any OS thread.
 pub trait Reporter: Send + Sync {
     /// Something happened.

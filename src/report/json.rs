@@ -1,0 +1,172 @@
+//! Events as JSON lines, for programs that run foxferry.
+//!
+//! The shapes are promised in `docs/output.md`: fields may be added and are not renamed.
+
+use std::io::Write;
+use std::sync::{Mutex, PoisonError};
+
+use serde::Serialize;
+
+use crate::report::{Event, Outcome, Reporter, Summary};
+
+/// Writes one JSON object per event and line.
+///
+/// When the writer fails (a closed pipe), nothing more is written.
+pub struct JsonLines<W> {
+    /// `None` once writing has failed.
+    to: Mutex<Option<W>>,
+}
+
+impl<W: Write + Send> JsonLines<W> {
+    /// Writes to this writer, and flushes it after every line.
+    pub fn new(to: W) -> Self {
+        Self { to: Mutex::new(Some(to)) }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+enum Line<'a> {
+    Indexing {
+        bytes: u64,
+        of: u64,
+    },
+    Opened {
+        format: &'a str,
+        records: u64,
+    },
+    Target {
+        url: &'a str,
+        mailboxes: usize,
+        users: usize,
+    },
+    Finding(&'a crate::finding::Finding),
+    Outcome {
+        record: String,
+        origin: String,
+        outcome: Outcome,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        conversation: Option<u64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<&'a str>,
+        is_from_before: bool,
+    },
+    Retry {
+        record: String,
+        after_seconds: f64,
+        reason: &'a str,
+    },
+    Paused {
+        seconds: f64,
+        reason: &'a str,
+    },
+    Stopping {
+        in_flight: usize,
+    },
+    Finished(&'a Summary),
+}
+
+impl<W: Write + Send> Reporter for JsonLines<W> {
+    fn event(&self, event: &Event<'_>) {
+        let line = match event {
+            Event::Indexing { bytes, of } => Line::Indexing { bytes: *bytes, of: *of },
+            Event::Opened { format, records } => Line::Opened { format, records: *records },
+            Event::Target { url, mailboxes, users } => Line::Target { url, mailboxes: *mailboxes, users: *users },
+            Event::Finding(finding) => Line::Finding(finding),
+            Event::Outcome { record, origin, outcome, conversation, reason, is_from_before } => Line::Outcome {
+                record: record.to_string(),
+                origin: origin.to_string(),
+                outcome: *outcome,
+                conversation: *conversation,
+                reason: *reason,
+                is_from_before: *is_from_before,
+            },
+            Event::Retry { record, after, reason } => {
+                Line::Retry { record: record.to_string(), after_seconds: after.as_secs_f64(), reason }
+            }
+            Event::Paused { wait, reason } => Line::Paused { seconds: wait.as_secs_f64(), reason },
+            Event::Stopping { in_flight } => Line::Stopping { in_flight: *in_flight },
+            Event::Finished(summary) => Line::Finished(summary),
+        };
+        let mut text = serde_json::to_vec(&line).expect("events hold nothing that JSON cannot");
+        text.push(b'\n');
+        let mut to = self.to.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(writer) = to.as_mut()
+            && writer.write_all(&text).and_then(|()| writer.flush()).is_err()
+        {
+            *to = None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::finding::{Finding, codes};
+    use crate::record::{Origin, RecordId};
+
+    fn written(event: &Event<'_>) -> String {
+        let mut bytes = Vec::new();
+        JsonLines::new(&mut bytes).event(event);
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn every_event_is_one_line_as_promised() {
+        let record = RecordId::new("zendesk", "7");
+        let origin = Origin::line(&Arc::from("t.json"), 3);
+        let finding = Finding::new(codes::READ_DATE, "no date").about(&record, &origin);
+        let summary = Summary { read: 3, done: 2, rejected: 1, ..Summary::default() };
+        for (event, expected) in [
+            (Event::Indexing { bytes: 5, of: 10 }, r#"{"event":"indexing","bytes":5,"of":10}"#),
+            (Event::Opened { format: "mbox", records: 4 }, r#"{"event":"opened","format":"mbox","records":4}"#),
+            (
+                Event::Finding(&finding),
+                r#"{"event":"finding","code":"read-date","severity":"warning","record":"zendesk:7","origin":"t.json:3","message":"no date"}"#,
+            ),
+            (
+                Event::Outcome {
+                    record: &record,
+                    origin: &origin,
+                    outcome: Outcome::Done,
+                    conversation: Some(12),
+                    reason: None,
+                    is_from_before: false,
+                },
+                r#"{"event":"outcome","record":"zendesk:7","origin":"t.json:3","outcome":"done","conversation":12,"is_from_before":false}"#,
+            ),
+            (
+                Event::Paused { wait: Duration::from_millis(1500), reason: "429" },
+                r#"{"event":"paused","seconds":1.5,"reason":"429"}"#,
+            ),
+            (Event::Stopping { in_flight: 2 }, r#"{"event":"stopping","in_flight":2}"#),
+            (
+                Event::Finished(&summary),
+                r#"{"event":"finished","read":3,"done":2,"skipped":0,"rejected":1,"dead":0,"done_before":0,"unfinished":0,"threads":0,"attachments":0,"customers":0,"requests":0,"findings":[0,0,0],"is_interrupted":false,"seconds":0.0}"#,
+            ),
+        ] {
+            assert_eq!(written(&event), format!("{expected}\n"));
+        }
+    }
+
+    #[test]
+    fn a_closed_pipe_silences_it() {
+        struct Closed(usize);
+        impl Write for Closed {
+            fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+                self.0 += 1;
+                assert_eq!(self.0, 1, "written to after it failed");
+                Err(std::io::ErrorKind::BrokenPipe.into())
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        let lines = JsonLines::new(Closed(0));
+        lines.event(&Event::Stopping { in_flight: 0 });
+        lines.event(&Event::Stopping { in_flight: 0 });
+    }
+}

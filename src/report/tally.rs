@@ -1,0 +1,140 @@
+//! Counts findings by kind and keeps a few of each, so that a million of them fit a screen.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use crate::finding::{Finding, Severity};
+use crate::report::{Event, Outcome, Reporter};
+
+/// How many findings of a kind, and how many reasons of an outcome, are kept.
+pub const SAMPLES: usize = 3;
+
+/// How many different skip and rejection reasons are told apart; more are counted together.
+const REASONS: usize = 50;
+
+/// A listener that adds up findings and the reasons of outcomes.
+#[derive(Debug, Default)]
+pub struct Tally {
+    counts: Mutex<Counts>,
+}
+
+/// What has been added up so far.
+#[derive(Debug, Clone, Default)]
+pub struct Counts {
+    /// By code.
+    pub kinds: BTreeMap<&'static str, Kind>,
+    /// Reasons of records that are not done, with how often each came and the first records.
+    pub reasons: BTreeMap<(Outcome, String), Kind>,
+}
+
+/// Findings of one kind.
+#[derive(Debug, Clone)]
+pub struct Kind {
+    /// The worst severity among them.
+    pub severity: Severity,
+    /// How many.
+    pub count: u64,
+    /// The first few, as `place: message`.
+    pub samples: Vec<String>,
+}
+
+impl Kind {
+    fn add(&mut self, severity: Severity, sample: impl FnOnce() -> String) {
+        self.severity = self.severity.max(severity);
+        self.count += 1;
+        if self.samples.len() < SAMPLES {
+            self.samples.push(sample());
+        }
+    }
+}
+
+impl Default for Kind {
+    fn default() -> Self {
+        Self { severity: Severity::Info, count: 0, samples: Vec::new() }
+    }
+}
+
+impl Tally {
+    /// What has been added up so far.
+    pub fn counts(&self) -> Counts {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Counts {
+    /// How many findings have each severity: info, warning, error.
+    pub fn by_severity(&self) -> [u64; 3] {
+        let mut sums = [0; 3];
+        for kind in self.kinds.values() {
+            sums[kind.severity as usize] += kind.count;
+        }
+        sums
+    }
+
+    /// The kinds, worst first, then the most frequent.
+    pub fn worst_first(&self) -> Vec<(&'static str, &Kind)> {
+        let mut kinds: Vec<_> = self.kinds.iter().map(|(code, kind)| (*code, kind)).collect();
+        kinds.sort_by(|(_, a), (_, b)| b.severity.cmp(&a.severity).then(b.count.cmp(&a.count)));
+        kinds
+    }
+}
+
+/// One finding in a line: where, which record, which part, and what.
+pub fn sample_of(finding: &Finding) -> String {
+    let mut text = String::new();
+    if let Some(origin) = &finding.origin {
+        text = format!("{origin}: ");
+    }
+    if let Some(record) = &finding.record {
+        text = format!("{text}{record}: ");
+    }
+    if let Some(field) = &finding.field {
+        text = format!("{text}`{field}`: ");
+    }
+    format!("{text}{}", finding.message)
+}
+
+impl Reporter for Tally {
+    fn event(&self, event: &Event<'_>) {
+        match event {
+            Event::Finding(finding) => {
+                let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+                let kind = counts.kinds.entry(finding.code).or_default();
+                kind.add(finding.severity, || sample_of(finding));
+            }
+            Event::Outcome { record, origin, outcome, reason: Some(reason), .. } if *outcome != Outcome::Done => {
+                let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut key = (*outcome, (*reason).to_owned());
+                if counts.reasons.len() >= REASONS && !counts.reasons.contains_key(&key) {
+                    key.1 = "for other reasons".to_owned();
+                }
+                let severity = if *outcome == Outcome::Skipped { Severity::Info } else { Severity::Error };
+                counts.reasons.entry(key).or_default().add(severity, || format!("{origin}: {record}"));
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finding::codes;
+
+    #[test]
+    fn findings_are_counted_by_kind_and_the_first_few_kept() {
+        let tally = Tally::default();
+        for n in 0..5 {
+            tally.event(&Event::Finding(&Finding::new(codes::READ_DATE, format!("date {n}")).in_field("date")));
+        }
+        tally.event(&Event::Finding(&Finding::new(codes::ATTACHMENT_MISSING, "gone")));
+        let counts = tally.counts();
+        assert_eq!(counts.by_severity(), [0, 5, 1]);
+        let worst = counts.worst_first();
+        assert_eq!(
+            worst.iter().map(|(code, kind)| (*code, kind.count)).collect::<Vec<_>>(),
+            [("attachment-missing", 1), ("read-date", 5)]
+        );
+        assert_eq!(worst[1].1.samples, ["`date`: date 0", "`date`: date 1", "`date`: date 2"]);
+    }
+}
