@@ -1,5 +1,10 @@
 //! The `foxferry` program: parse, run, exit.
 
-mod cli;
+use std::process::ExitCode;
 
-fn main() {}
+mod cli;
+mod env;
+
+fn main() -> ExitCode {
+    cli::main()
+}

@@ -1,0 +1,123 @@
+//! Opens what the operator named as ARCHIVE: files, format, mapping, reader.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use foxferry::input::{Input, InputError};
+use foxferry::mapping::Mapping;
+use foxferry::pipeline::{self, Selection};
+use foxferry::report::{Event, Reporter};
+use foxferry::source::{self, Order, Reader, Reading, Shape, Source, SourceError};
+
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::interrupt::Interrupt;
+use crate::cli::{ArchiveArgs, SelectionArgs};
+
+/// An archive whose format is known.
+pub struct Archive {
+    /// Its format.
+    pub source: &'static dyn Source,
+    /// Its files.
+    pub input: Input,
+    /// As typed, for messages.
+    pub shown: String,
+    scratch: PathBuf,
+}
+
+impl Archive {
+    /// Finds the files and tells the format.
+    pub fn open(args: &ArchiveArgs) -> Result<Self, Failure> {
+        let scratch = args.scratch.clone().unwrap_or_else(std::env::temp_dir);
+        if !scratch.is_dir() {
+            return Err(Failure::new(Exit::Usage, format_args!("`{}` is not a folder", scratch.display()))
+                .hint("`--scratch` names an existing folder for temporary files"));
+        }
+        let input = Input::open(&args.archives, &scratch).map_err(|error| {
+            let exit = if matches!(error, InputError::Spool { .. }) { Exit::Stopped } else { Exit::Unusable };
+            Failure::of(exit, &error)
+        })?;
+        let shown = args.archives.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" ");
+        let source = match &args.format {
+            Some(name) => source::by_name(name).expect("the command line takes known formats only"),
+            None => {
+                let head = input
+                    .head()
+                    .map_err(|cause| Failure::new(Exit::Unusable, format_args!("`{shown}` cannot be read: {cause}")))?;
+                source::detect(&shown, &head).map_err(|error| failure_of(&error))?
+            }
+        };
+        Ok(Self { source, input, shown, scratch })
+    }
+
+    /// The mapping: the operator's, or the built-in one for the format.
+    pub fn mapping(&self, args: &ArchiveArgs) -> Result<Arc<Mapping>, Failure> {
+        let name = args.mapping.as_deref().unwrap_or_else(|| self.source.name());
+        let mapping = Mapping::load(name).map_err(|error| Failure::report(Exit::Unusable, error.report))?;
+        if mapping.source() != self.source.name() {
+            return Err(Failure::new(
+                Exit::Unusable,
+                format_args!(
+                    "the mapping `{}` is for `{}` archives, and `{}` is a `{}` archive",
+                    mapping.file(),
+                    mapping.source(),
+                    self.shown,
+                    self.source.name()
+                ),
+            )
+            .hint("leave `--mapping` out to use the built-in one, or name the format with `--format`"));
+        }
+        Ok(Arc::new(mapping))
+    }
+
+    /// Indexes the archive and gives its records.
+    pub fn read(
+        &self,
+        shape: &Shape,
+        order: Order,
+        index: Option<&Path>,
+        reporter: &dyn Reporter,
+        interrupt: &Interrupt,
+    ) -> Result<Reader, Failure> {
+        let of = self.input.bytes();
+        let watch = |bytes: u64| -> ControlFlow<()> {
+            reporter.event(&Event::Indexing { bytes, of });
+            interrupt.flow()
+        };
+        let reading = Reading { shape, order, index, scratch: &self.scratch, watch: &watch };
+        let reader = self.source.open(self.input.clone(), &reading).map_err(|error| failure_of(&error))?;
+        Ok(reader)
+    }
+}
+
+/// Tells what the indexing pass found out.
+pub fn announce(format: &str, reader: &Reader, reporter: &dyn Reporter) {
+    reporter.event(&Event::Opened { format, records: reader.facts.records });
+    for oddity in &reader.facts.oddities {
+        reporter.event(&Event::Finding(&pipeline::finding_of(oddity.clone(), None)));
+    }
+}
+
+/// Which records are wanted.
+pub fn selection(args: &SelectionArgs) -> Selection {
+    Selection {
+        limit: args.limit,
+        since: args.since,
+        until: args.until,
+        only: args.only.iter().map(|id| id.trim().to_owned()).filter(|id| !id.is_empty()).collect(),
+    }
+}
+
+fn failure_of(error: &SourceError) -> Failure {
+    match error {
+        SourceError::Unrecognised { .. } => {
+            Failure::of(Exit::Unusable, error).hint("if it is in one of them all the same, name it with `--format`")
+        }
+        SourceError::Ambiguous { .. } => Failure::of(Exit::Unusable, error).hint("name the format with `--format`"),
+        SourceError::Shape { hint, .. } => Failure::of(Exit::Unusable, error).hint(hint),
+        SourceError::Interrupted => Failure::of(Exit::Interrupted, error),
+        SourceError::Catalog(_) => Failure::of(Exit::Stopped, error)
+            .hint("the index needs room and write access, beside the journal or in the folder of `--scratch`"),
+        _ => Failure::of(Exit::Unusable, error),
+    }
+}

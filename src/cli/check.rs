@@ -1,0 +1,77 @@
+//! `foxferry check`: the dry run.
+
+use std::time::Instant;
+
+use clap::Args;
+use foxferry::pipeline;
+use foxferry::report::{Event, Summary};
+
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::interrupt::{self, Interrupt};
+use crate::cli::screen::Screen;
+use crate::cli::{ArchiveArgs, FindingArgs, SelectionArgs, archive, outcomes};
+
+pub const EXAMPLES: &str = "\
+Examples:
+  foxferry check samples/zendesk
+  foxferry check export.json --mapping acme.toml --findings findings.jsonl
+  foxferry check mail.mbox --only '20240105.1@example.org' -vv
+
+Ends with 3 when a record would be rejected or a finding is an error; `done` counts what would be sent.";
+
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+pub struct Check {
+    #[command(flatten)]
+    archive: ArchiveArgs,
+    #[command(flatten)]
+    selection: SelectionArgs,
+    #[command(flatten)]
+    findings: FindingArgs,
+}
+
+/// Reads and maps everything, and tells every finding.
+pub fn run(args: &Check, screen: &Screen) -> Result<Exit, Failure> {
+    let begun = Instant::now();
+    let runtime = interrupt::runtime()?;
+    let interrupt = Interrupt::listen(&runtime, leave_at_the_second)?;
+    let archive = archive::Archive::open(&args.archive)?;
+    let mapping = archive.mapping(&args.archive)?;
+    let listeners = screen.listeners(&args.findings)?;
+    let reporter = &*listeners.reporter;
+    let reader = archive.read(mapping.shape(), args.selection.order, None, reporter, &interrupt)?;
+    archive::announce(archive.source.name(), &reader, reporter);
+    let mut sums = Summary::default();
+    for oddity in &reader.facts.oddities {
+        outcomes::count_finding(foxferry::finding::severity_of(oddity.code), &mut sums);
+    }
+    let mut flow = pipeline::spawn(reader, mapping, archive::selection(&args.selection));
+    while let Some(converted) = flow.records.blocking_recv() {
+        outcomes::tell(&converted, reporter, &mut sums);
+        if interrupt.is_asked() {
+            sums.is_interrupted = true;
+            break;
+        }
+    }
+    drop(flow.records);
+    flow.crew.join();
+    sums.seconds = begun.elapsed().as_secs_f64();
+    reporter.event(&Event::Finished(&sums));
+    listeners.finish()?;
+    let counts = listeners.tally.counts();
+    screen.show_findings(&counts);
+    screen.show_sums(&sums)?;
+    Ok(match sums {
+        Summary { is_interrupted: true, .. } => Exit::Interrupted,
+        Summary { rejected: 0, findings: [_, _, 0], .. } => Exit::Done,
+        _ => Exit::Incomplete,
+    })
+}
+
+/// Nothing is in flight in a command that only reads: the second Ctrl-C need not be waited for.
+#[allow(clippy::exit, reason = "the operator wants it now, and a reader may be deep inside one large record")]
+pub fn leave_at_the_second(times: u8) {
+    if times >= 2 {
+        std::process::exit(Exit::Interrupted as i32);
+    }
+}

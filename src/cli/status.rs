@@ -1,0 +1,158 @@
+//! `foxferry status` and `letters`: how far an import is, and what needs attention.
+
+use std::io::{self, Write};
+
+use clap::Args;
+use foxferry::journal::{Counts, Run};
+use foxferry::report::{Outcome, Summary};
+use jiff::Timestamp;
+use serde_json::json;
+
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::screen::{Screen, shortened};
+use crate::cli::{JournalArgs, journals};
+
+pub const STATUS_EXAMPLES: &str = "\
+Examples:
+  foxferry status
+  foxferry status --journal export.ferry --json";
+
+pub const LETTERS_EXAMPLES: &str = "\
+Examples:
+  foxferry letters
+  foxferry letters --json | jq -r .record";
+
+/// Arguments of `status`.
+#[derive(Debug, Args)]
+pub struct Status {
+    #[command(flatten)]
+    journal: JournalArgs,
+}
+
+/// Arguments of `letters`.
+#[derive(Debug, Args)]
+pub struct Letters {
+    #[command(flatten)]
+    journal: JournalArgs,
+}
+
+/// Prints the totals.
+pub fn run(args: &Status, screen: &Screen) -> Result<Exit, Failure> {
+    let journal = journals::open(&args.journal)?;
+    let failed = |error| journals::failure_of(&error);
+    let identity = journal.identity().map_err(failed)?;
+    let counts = journal.counts().map_err(failed)?;
+    let runs = journal.ask(|view| view.runs()).map_err(failed)?;
+    let mut out = screen.out();
+    if screen.is_json {
+        let last = runs.last().map(|run| {
+            json!({"command": run.command, "started": time(run.started_at), "ended": run.ended_at.map(time), "ending": run.ending})
+        });
+        let object = json!({
+            "journal": journal.path().display().to_string(),
+            "target": identity.target,
+            "source": identity.source,
+            "read": counts.records() - counts.open,
+            "done": counts.done,
+            "skipped": counts.skipped,
+            "rejected": counts.rejected,
+            "dead": counts.dead,
+            "open": counts.open,
+            "unknown": counts.unknown,
+            "threads": counts.threads,
+            "attachments": counts.attachments,
+            "people": counts.people,
+            "people_made": counts.people_made,
+            "runs": runs.len(),
+            "last_run": last,
+        });
+        writeln!(out, "{object}")?;
+        return Ok(Exit::Done);
+    }
+    let mut rows = vec![
+        ("journal", journal.path().display().to_string()),
+        ("target", identity.target),
+        ("source", identity.source),
+        ("runs", runs_text(&runs)),
+        ("threads", counts.threads.to_string()),
+        ("attachments", counts.attachments.to_string()),
+        ("people", format!("{}, {} of them made by this import", counts.people, counts.people_made)),
+    ];
+    if counts.open > 0 {
+        rows.push(("open", format!("{} taken up and not finished; the next run goes on with them", counts.open)));
+    }
+    if counts.unknown > 0 {
+        rows.push(("unknown", format!("{} requests without an answer; the next run looks them up first", counts.unknown)));
+    }
+    let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+    for (name, value) in rows {
+        writeln!(out, "{name:width$}  {}", shortened(&value))?;
+    }
+    writeln!(out, "{}", sums(&counts))?;
+    Ok(Exit::Done)
+}
+
+/// The totals as a run's sums, so that they print alike.
+fn sums(counts: &Counts) -> Summary {
+    Summary {
+        read: counts.records() - counts.open,
+        done: counts.done,
+        skipped: counts.skipped,
+        rejected: counts.rejected,
+        dead: counts.dead,
+        ..Summary::default()
+    }
+}
+
+fn runs_text(runs: &[Run]) -> String {
+    let Some(last) = runs.last() else { return "none".to_owned() };
+    let ending = match (&last.ending, last.ended_at) {
+        (Some(ending), Some(at)) => format!("{ending} {}", time(at)),
+        (Some(ending), None) => ending.clone(),
+        (None, _) => "still running, or killed".to_owned(),
+    };
+    format!("{}; the last began {}: {ending}", runs.len(), time(last.started_at))
+}
+
+fn time(milliseconds: i64) -> String {
+    let seconds = milliseconds.div_euclid(1000);
+    Timestamp::from_second(seconds).map_or_else(|_| "at an unknown time".to_owned(), |at| at.to_string())
+}
+
+/// Prints everything rejected, refused or given up.
+pub fn letters(args: &Letters, screen: &Screen) -> Result<Exit, Failure> {
+    let journal = journals::open(&args.journal)?;
+    let mut out = io::BufWriter::new(screen.out());
+    let mut written = Ok(());
+    let mut count = 0_u64;
+    let asked = journal.ask(|view| {
+        view.letters(|letter| {
+            count += 1;
+            if written.is_err() {
+                return;
+            }
+            written = if screen.is_json {
+                let line = json!({
+                    "record": letter.id.to_string(),
+                    "origin": letter.origin.to_string(),
+                    "outcome": letter.outcome,
+                    "reason": letter.reason,
+                    "conversation": letter.conversation,
+                    "attempts": letter.attempts,
+                });
+                writeln!(out, "{line}")
+            } else {
+                let word = if letter.outcome == Outcome::Dead { "dead letter" } else { "rejected" };
+                let there = letter.conversation.map(|id| format!(", conversation {id}")).unwrap_or_default();
+                writeln!(out, "{word} {} ({}{there}): {}", letter.id, letter.origin, shortened(&letter.reason))
+            };
+        })
+    });
+    asked.map_err(|error| journals::failure_of(&error))?;
+    written?;
+    out.flush()?;
+    if count == 0 {
+        screen.say("no letters: nothing was rejected, refused or given up");
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,260 @@
+//! Progress for people: a bar on a terminal, a plain line now and then elsewhere.
+
+use std::io::Write as _;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use foxferry::report::{Event, Outcome, Reporter, Summary};
+use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::cli::screen::shortened;
+
+/// How often a plain line is printed.
+const LINE_EVERY: Duration = Duration::from_secs(5);
+
+/// How often the bar's counts are formatted anew; drawing is limited by the bar itself.
+const COUNTS_EVERY: Duration = Duration::from_millis(100);
+
+/// How many rejected and dead records are named while the run goes on.
+const NAMED_RECORDS: u64 = 10;
+
+/// How much is shown.
+#[derive(Debug, Clone, Copy)]
+pub enum Style {
+    /// A bar, and messages above it.
+    Bar,
+    /// Messages, and a line of progress every few seconds.
+    Lines {
+        /// `-v`, counted.
+        verbose: u8,
+    },
+    /// Messages only.
+    Messages {
+        /// `-v`, counted.
+        verbose: u8,
+    },
+    /// Nothing.
+    Quiet,
+}
+
+/// The reporter that writes to stderr.
+pub struct Terminal {
+    style: Style,
+    state: Mutex<State>,
+}
+
+struct State {
+    bar: Option<ProgressBar>,
+    phase: Phase,
+    sums: Summary,
+    before: u64,
+    records: u64,
+    started: Instant,
+    last_line: Instant,
+    last_counts: Instant,
+    named: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Nothing,
+    Indexing,
+    Records,
+}
+
+impl Terminal {
+    /// A reporter of this style.
+    pub fn new(style: Style) -> Self {
+        let now = Instant::now();
+        let state = State {
+            bar: None,
+            phase: Phase::Nothing,
+            sums: Summary::default(),
+            before: 0,
+            records: 0,
+            started: now,
+            last_line: now,
+            last_counts: now,
+            named: 0,
+        };
+        Self { style, state: Mutex::new(state) }
+    }
+
+    /// Takes the bar away, so that other output can follow.
+    pub fn clear(&self) {
+        let mut state = self.lock();
+        if let Some(bar) = state.bar.take() {
+            bar.finish_and_clear();
+        }
+        state.phase = Phase::Nothing;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn verbose(&self) -> u8 {
+        match self.style {
+            Style::Lines { verbose } | Style::Messages { verbose } => verbose,
+            Style::Bar | Style::Quiet => 0,
+        }
+    }
+
+    fn message(&self, state: &State, text: &str) {
+        if matches!(self.style, Style::Quiet) {
+            return;
+        }
+        let write = || {
+            let _ = writeln!(anstream::stderr(), "{}", shortened(text));
+        };
+        match &state.bar {
+            Some(bar) => bar.suspend(write),
+            None => write(),
+        }
+    }
+
+    /// A line of progress, if this style has them and the last one is long enough ago.
+    fn line(&self, state: &mut State, text: impl FnOnce(&State) -> String) {
+        if matches!(self.style, Style::Lines { .. }) && state.last_line.elapsed() >= LINE_EVERY {
+            state.last_line = Instant::now();
+            let text = text(state);
+            self.message(state, &text);
+        }
+    }
+
+    fn begin(&self, state: &mut State, phase: Phase, length: u64) {
+        if let Some(bar) = state.bar.take() {
+            bar.finish_and_clear();
+        }
+        state.phase = phase;
+        state.started = Instant::now();
+        state.last_line = Instant::now();
+        if matches!(self.style, Style::Bar) {
+            let template = match phase {
+                Phase::Indexing => "indexing {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta} left",
+                _ => "{bar:30} {human_pos}/{human_len} {per_sec} {eta} left  {msg}",
+            };
+            let style = ProgressStyle::with_template(template).expect("the templates above are right");
+            let bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr()).with_style(style);
+            state.bar = Some(bar);
+        }
+    }
+
+    fn outcome(&self, state: &mut State, outcome: Outcome, is_from_before: bool) {
+        state.sums.count(outcome);
+        state.before += u64::from(is_from_before);
+        if let Some(bar) = &state.bar {
+            bar.inc(1);
+            if state.last_counts.elapsed() >= COUNTS_EVERY {
+                bar.set_message(counts(state));
+                state.last_counts = Instant::now();
+            }
+        }
+        self.line(state, |state| {
+            let new = state.sums.read - state.before;
+            let rate = new as f64 / state.started.elapsed().as_secs_f64().max(0.001);
+            let left = state.records.saturating_sub(state.sums.read);
+            let eta = if rate > 0.0 { format!(", {} left", span(left as f64 / rate)) } else { String::new() };
+            format!("{} of {} records, {rate:.0}/s{eta}: {}", state.sums.read, state.records, counts(state))
+        });
+    }
+}
+
+impl Reporter for Terminal {
+    fn event(&self, event: &Event<'_>) {
+        if matches!(self.style, Style::Quiet) {
+            return;
+        }
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        match event {
+            Event::Indexing { bytes, of } => {
+                if state.phase != Phase::Indexing {
+                    self.begin(state, Phase::Indexing, *of);
+                }
+                if let Some(bar) = &state.bar {
+                    bar.set_position(*bytes);
+                }
+                self.line(state, |_| format!("indexing: {} of {}", HumanBytes(*bytes), HumanBytes(*of)));
+            }
+            Event::Opened { format, records } => {
+                self.begin(state, Phase::Records, *records);
+                state.records = *records;
+                self.message(state, &format!("{format} archive with {records} records"));
+            }
+            Event::Target { url, mailboxes, users } => {
+                self.message(state, &format!("target {url}: mailboxes {mailboxes}, users {users}"));
+            }
+            Event::Outcome { record, origin, outcome, reason, is_from_before, .. } => {
+                self.outcome(state, *outcome, *is_from_before);
+                let is_bad = matches!(outcome, Outcome::Rejected | Outcome::Dead);
+                if is_bad && !is_from_before {
+                    state.named += 1;
+                    if state.named <= NAMED_RECORDS || self.verbose() > 0 {
+                        let word = if *outcome == Outcome::Dead { "dead letter" } else { "rejected" };
+                        let reason = reason.unwrap_or("no reason given");
+                        self.message(state, &format!("{word} {record} ({origin}): {reason}"));
+                    } else if state.named == NAMED_RECORDS + 1 {
+                        self.message(state, "further rejected records and dead letters are counted only");
+                    }
+                }
+            }
+            Event::Finding(finding) if self.verbose() > 1 => {
+                let text = foxferry::report::tally::sample_of(finding);
+                self.message(state, &format!("{} {text}", finding.code));
+            }
+            Event::Retry { record, after, reason } if self.verbose() > 0 => {
+                self.message(state, &format!("{record} is tried again in {:.1} s: {reason}", after.as_secs_f64()));
+            }
+            Event::Paused { wait, reason } => {
+                self.message(state, &format!("waiting {:.0} s: {reason}", wait.as_secs_f64()));
+            }
+            Event::Stopping { in_flight } => {
+                let text = format!("stopping: {in_flight} in flight are finished first; Ctrl-C again stops at once");
+                self.message(state, &text);
+            }
+            Event::Finished(_) => {
+                if let Some(bar) = state.bar.take() {
+                    bar.finish_and_clear();
+                }
+                state.phase = Phase::Nothing;
+            }
+            _ => {}
+        }
+    }
+}
+
+fn counts(state: &State) -> String {
+    let Summary { done, skipped, rejected, dead, .. } = &state.sums;
+    let mut text = format!("{done} done");
+    for (count, word) in [(skipped, "skipped"), (rejected, "rejected"), (dead, "dead")] {
+        if *count > 0 {
+            text = format!("{text}, {count} {word}");
+        }
+    }
+    if state.before > 0 {
+        text = format!("{text} ({} from before)", state.before);
+    }
+    text
+}
+
+fn span(seconds: f64) -> String {
+    let seconds = seconds.round() as u64;
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min", seconds.div_ceil(60)),
+        _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_table() {
+        for (seconds, expected) in [(0.2, "0 s"), (59.0, "59 s"), (61.0, "2 min"), (7265.0, "2 h 1 min")] {
+            assert_eq!(span(seconds), expected);
+        }
+    }
+}
