@@ -23,10 +23,13 @@ mod distinct;
 mod exit;
 mod inspect;
 mod interrupt;
+mod journals;
+mod ledger;
 mod mapping;
 mod outcomes;
 mod screen;
 mod settings;
+mod status;
 mod terminal;
 
 /// Carries a help desk's history into FreeScout: nothing lost, nothing doubled, nobody mailed.
@@ -63,6 +66,15 @@ enum Command {
     /// Work with mapping files: list and show the built-in ones
     #[command(after_help = mapping::EXAMPLES)]
     Mapping(mapping::Mapping),
+    /// Say how far an import is: the totals of its journal
+    #[command(after_help = status::STATUS_EXAMPLES)]
+    Status(status::Status),
+    /// List what was rejected, refused or given up, and why
+    #[command(after_help = status::LETTERS_EXAMPLES)]
+    Letters(status::Letters),
+    /// Print the table of old and new ids
+    #[command(after_help = ledger::EXAMPLES)]
+    Ledger(ledger::Ledger),
     /// Print a completion script for a shell
     #[command(after_help = completions::EXAMPLES)]
     Completions(completions::Completions),
@@ -207,6 +219,9 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Check(args)) => check::run(&args, &screen),
         Some(Command::Inspect(args)) => inspect::run(&args, &screen),
         Some(Command::Mapping(args)) => mapping::run(&args, &screen),
+        Some(Command::Status(args)) => status::run(&args, &screen),
+        Some(Command::Letters(args)) => status::letters(&args, &screen),
+        Some(Command::Ledger(args)) => ledger::run(&args, &screen),
         Some(Command::Completions(args)) => completions::run(&args, &screen),
     }
 }

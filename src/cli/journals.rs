@@ -57,8 +57,11 @@ fn only_one(folder: &Path) -> Result<PathBuf, Failure> {
             .hint("name one with `--journal`, or go to the folder where `foxferry import` ran")),
         several => {
             let names: Vec<_> = several.iter().map(|path| format!("`{}`", path.display())).collect();
-            Err(Failure::new(Exit::Usage, format_args!("several journals are in the current folder: {}", names.join(", ")))
-                .hint("name one with `--journal`"))
+            Err(Failure::new(
+                Exit::Usage,
+                format_args!("several journals are in the current folder: {}", names.join(", ")),
+            )
+            .hint("name one with `--journal`"))
         }
     }
 }
@@ -75,7 +78,9 @@ pub fn failure_of(error: &JournalError) -> Failure {
         }
         JournalError::InUse { .. } => failure.hint("wait for the other run, or stop it with Ctrl-C in its terminal"),
         JournalError::NotAJournal { .. } => failure.hint("name another file with `--journal`"),
-        JournalError::DiskFull { .. } => failure.hint("make room and run the same command again; it goes on where it stopped"),
+        JournalError::DiskFull { .. } => {
+            failure.hint("make room and run the same command again; it goes on where it stopped")
+        }
         JournalError::Newer { .. } => failure.hint("use the foxferry that wrote it, or a newer one"),
         _ => failure,
     }

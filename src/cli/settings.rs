@@ -1,8 +1,9 @@
 //! The target and its secrets, put together from options and environment; an option goes before a variable.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use foxferry::freescout::{ApiError, Client, ClientError, ErrorKind, Target};
 use secrecy::SecretString;
 
 use crate::cli::TargetArgs;
@@ -28,7 +29,7 @@ pub struct Server {
     /// Name and password of the web server in front of it.
     pub basic: Option<(String, SecretString)>,
     /// Certificates of a private authority, PEM.
-    pub authority: Option<Vec<u8>>,
+    pub ca_file: Option<PathBuf>,
 }
 
 impl Destination {
@@ -44,12 +45,10 @@ impl Destination {
         let key = match &args.key_file {
             Some(path) => key_of(path)?,
             None => variable(env::API_KEY)?.map(|key| SecretString::from(key.trim())).ok_or_else(|| {
-                Failure::new(Exit::Usage, format_args!("there is no API key for `{}`", without_password(&url))).hint(
-                    format_args!(
-                        "set {} or name a file with `--key-file`; FreeScout shows the key under Manage » API & Webhooks",
-                        env::API_KEY
-                    ),
-                )
+                Failure::new(Exit::Usage, "there is no API key for the target").hint(format_args!(
+                    "set {} or name a file with `--key-file`; FreeScout shows the key under Manage » API & Webhooks",
+                    env::API_KEY
+                ))
             })?,
         };
         let basic = match (variable(env::HTTP_USER)?, variable(env::HTTP_PASSWORD)?) {
@@ -63,11 +62,55 @@ impl Destination {
                 .hint("a web-server password needs a name; set both or neither"));
             }
         };
-        let authority = match &args.ca_file {
-            Some(path) => Some(fs::read(path).map_err(|cause| unreadable("--ca-file", path, &cause))?),
-            None => None,
-        };
-        Ok(Self::Server(Server { url, key, basic, authority }))
+        if let Some(path) = &args.ca_file {
+            fs::File::open(path).map_err(|cause| unreadable("--ca-file", path, &cause))?;
+        }
+        Ok(Self::Server(Server { url, key, basic, ca_file: args.ca_file.clone() }))
+    }
+}
+
+impl Server {
+    /// A client for it.
+    pub fn client(&self, concurrency: usize) -> Result<Client, Failure> {
+        let wrong = |error| Failure::of(Exit::Usage, &error);
+        let mut target = Target::new(&self.url, self.key.clone()).map_err(wrong)?;
+        // The environment goes before a name and password in the address, which others can see.
+        if let Some(basic) = &self.basic {
+            target.http_login = Some(basic.clone());
+        }
+        target.ca_file.clone_from(&self.ca_file);
+        target.connections = concurrency;
+        Client::new(target).map_err(|error| match error {
+            ClientError::BadUrl { .. } | ClientError::BadKey { .. } | ClientError::CaFile { .. } => wrong(error),
+            _ => Failure::of(Exit::Stopped, &error),
+        })
+    }
+}
+
+/// Why a target cannot be used, with advice.
+pub fn failure_of(error: &ApiError) -> Failure {
+    let failure = Failure::of(Exit::Stopped, error);
+    match error.kind() {
+        ErrorKind::Unreachable => failure.hint("is the address right, and is the server up and reachable from here?"),
+        ErrorKind::KeyRefused => failure.hint(format_args!(
+            "FreeScout shows the key under Manage » API & Webhooks; set {} or name a file with `--key-file`",
+            env::API_KEY
+        )),
+        ErrorKind::LoginRefused => failure.hint(format_args!(
+            "the web server wants a password of its own: set {} and {}",
+            env::HTTP_USER,
+            env::HTTP_PASSWORD
+        )),
+        ErrorKind::Untrusted => failure.hint("for a private authority, name its certificates with `--ca-file`"),
+        ErrorKind::Redirected { to } => failure.hint(format_args!(
+            "requests are never sent elsewhere; if `{to}` is the right place, name it with `--url`"
+        )),
+        ErrorKind::HostNotTrusted => failure.hint("use the host name that FreeScout has as its own (`APP_URL`)"),
+        ErrorKind::ModuleMissing => failure.hint("FreeScout needs its API & Webhooks module installed and active"),
+        ErrorKind::NotFreeScout | ErrorKind::BadAnswer => {
+            failure.hint("the address is that of FreeScout's start page, with its sub-folder if it has one")
+        }
+        _ => failure,
     }
 }
 
@@ -90,33 +133,9 @@ fn unreadable(option: &str, path: &Path, cause: &std::io::Error) -> Failure {
     Failure::new(Exit::Usage, format_args!("`{option} {}` cannot be read: {cause}", path.display()))
 }
 
-/// An address for messages: a password in it is left out.
-pub fn without_password(text: &str) -> String {
-    match url::Url::parse(text) {
-        Ok(mut url) if url.password().is_some() || !url.username().is_empty() => {
-            // Fails only for addresses without a host, which have no password either.
-            let _ = url.set_password(None);
-            let _ = url.set_username("");
-            url.to_string()
-        }
-        _ => text.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_password_in_an_address_is_not_shown() {
-        for (text, expected) in [
-            ("https://help.example.org/sub", "https://help.example.org/sub"),
-            ("https://ada:secret@help.example.org/", "https://help.example.org/"),
-            ("not an address", "not an address"),
-        ] {
-            assert_eq!(without_password(text), expected);
-        }
-    }
 
     #[test]
     fn a_key_file_holds_one_word() {

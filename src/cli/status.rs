@@ -82,7 +82,10 @@ pub fn run(args: &Status, screen: &Screen) -> Result<Exit, Failure> {
         rows.push(("open", format!("{} taken up and not finished; the next run goes on with them", counts.open)));
     }
     if counts.unknown > 0 {
-        rows.push(("unknown", format!("{} requests without an answer; the next run looks them up first", counts.unknown)));
+        rows.push((
+            "unknown",
+            format!("{} requests without an answer; the next run looks them up first", counts.unknown),
+        ));
     }
     let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
     for (name, value) in rows {
