@@ -33,6 +33,8 @@ mod error;
 mod filter;
 mod people;
 mod request;
+#[cfg(test)]
+mod stub;
 mod target;
 mod transport;
 mod walk;

@@ -389,3 +389,411 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     };
     Some(wait.min(LONGEST_WAIT))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Write as _};
+
+    use super::super::stub::{Act, KEY, Stub, answer};
+    use super::super::{
+        Auth, Client, ConversationFilter, Embed, NewAttachment, NewConversation, NewThread, Page, Target, UserFilter,
+        Verdict,
+    };
+    use super::*;
+    use crate::content::Content;
+    use crate::conversation::{Kind, Status, ThreadKind};
+
+    const JSON: &str = "Content-Type: application/json\r\n";
+    const HTML: &str = "Content-Type: text/html; charset=UTF-8\r\n";
+    const OWN: &str = r#"{"message":"Error occurred","_embedded":{"errors":[{"path":"mailboxId","message":"Mailbox not found","source":"JSON"}]}}"#;
+    const THROTTLED: Verdict = Verdict::Throttled { retry_after: None };
+
+    fn conversation(content: Option<Content>) -> NewConversation {
+        let attachment =
+            |content| NewAttachment { file_name: "a.bin".into(), mime_type: "application/x-a".into(), content };
+        NewConversation {
+            subject: "Kettle".into(),
+            kind: Kind::Email,
+            mailbox_id: 1,
+            customer_id: 2,
+            status: Status::Closed,
+            assign_to: None,
+            created_at: "2020-03-16T14:07:23Z".parse().unwrap(),
+            closed_at: None,
+            custom_fields: Vec::new(),
+            threads: vec![NewThread {
+                kind: ThreadKind::Customer,
+                text: "It whistles.".into(),
+                user: None,
+                customer_id: Some(2),
+                cc: Vec::new(),
+                bcc: Vec::new(),
+                created_at: "2020-03-16T14:07:23Z".parse().unwrap(),
+                status: None,
+                attachments: content.map(attachment).into_iter().collect(),
+            }],
+        }
+    }
+
+    async fn failed_create(stub: &Stub) -> ApiError {
+        stub.client().create_conversation(&conversation(None)).await.unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn every_status_has_a_verdict() {
+        use ErrorKind as K;
+        let off = r#"{"message":"Tags module is not installed or not activated","_embedded":{"errors":[]}}"#;
+        let own_404 = r#"{"message":"Not Found","_embedded":{"errors":[]}}"#;
+        let cases = [
+            ("200 OK", HTML, " ", K::BadAnswer, Verdict::Unknown),
+            ("200 OK", HTML, "<html><title>Login</title>", K::BadAnswer, Verdict::Unknown),
+            ("201 Created", JSON, "{}", K::BadAnswer, Verdict::Unknown),
+            ("201 Created", JSON, r#"{"id":0}"#, K::BadAnswer, Verdict::Unknown),
+            ("204 No Content", "", "", K::BadAnswer, Verdict::Unknown),
+            ("400 Bad Request", JSON, OWN, K::Refused, Verdict::Refused),
+            ("400 Bad Request", JSON, off, K::ModuleOff, Verdict::Refused),
+            ("400 Bad Request", HTML, "<title>400</title>", K::Puzzling, Verdict::Unknown),
+            ("401 Unauthorized", JSON, r#"{"message":"Not Authorized"}"#, K::KeyRefused, Verdict::Unauthorised),
+            ("401 Unauthorized", "WWW-Authenticate: Basic\r\n", "<p>", K::LoginRefused, Verdict::Unauthorised),
+            (
+                "403 Forbidden",
+                JSON,
+                r#"{"message":"Untrusted Host: 10.0.0.1 [display]"}"#,
+                K::HostNotTrusted,
+                Verdict::Unauthorised,
+            ),
+            ("403 Forbidden", HTML, "<title>Blocked</title>", K::Forbidden, Verdict::Unknown),
+            ("403 Forbidden", JSON, own_404, K::Forbidden, Verdict::Refused),
+            ("404 Not Found", JSON, own_404, K::NotFound, Verdict::Refused),
+            ("404 Not Found", JSON, r#"{"message":""}"#, K::ModuleMissing, Verdict::Unauthorised),
+            ("404 Not Found", HTML, "<title>404</title>", K::NotFreeScout, Verdict::Unauthorised),
+            ("405 Method Not Allowed", JSON, r#"{"message":""}"#, K::NoSuchMethod, Verdict::Refused),
+            ("405 Method Not Allowed", JSON, r#""Method Not Allowed""#, K::NoSuchMethod, Verdict::Refused),
+            ("408 Request Timeout", HTML, "", K::Puzzling, Verdict::Unknown),
+            ("409 Conflict", JSON, OWN, K::Refused, Verdict::Refused),
+            ("412 Precondition Failed", JSON, OWN, K::Refused, Verdict::Refused),
+            ("413 Payload Too Large", HTML, "<title>413</title>", K::TooLarge, Verdict::Refused),
+            ("415 Unsupported Media Type", JSON, OWN, K::Refused, Verdict::Refused),
+            ("415 Unsupported Media Type", HTML, "", K::Puzzling, Verdict::Unknown),
+            ("429 Too Many Requests", HTML, "", K::Throttled, THROTTLED),
+            ("500 Internal Server Error", JSON, r#"{"message":"Server Error"}"#, K::ServerFault, Verdict::Unknown),
+            ("502 Bad Gateway", HTML, "<title>502 Bad Gateway</title>", K::ServerFault, Verdict::Unknown),
+            ("503 Service Unavailable", HTML, "", K::ServerFault, Verdict::Unknown),
+            ("504 Gateway Time-out", HTML, "", K::ServerFault, Verdict::Unknown),
+            ("599 What", HTML, "", K::ServerFault, Verdict::Unknown),
+        ];
+        for (status, headers, body, kind, verdict) in cases {
+            let stub = Stub::answering(status, headers, body).await;
+            let error = failed_create(&stub).await;
+            assert_eq!((error.kind(), error.verdict()), (&kind, verdict), "{status} {body}");
+            assert_eq!(error.status().unwrap().to_string(), status[..3]);
+            assert_eq!(error.progress(), Progress::Answered);
+            assert_eq!(stub.requests().len(), 1, "sent once");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_error_has_freescouts_own_words_and_the_field() {
+        let stub = Stub::answering("400 Bad Request", JSON, OWN).await;
+        let error = failed_create(&stub).await;
+        assert_eq!((error.path(), error.message()), (Some("mailboxId"), Some("Mailbox not found")));
+        assert_eq!(error.to_string(), "`POST /conversations` was refused (400): `mailboxId`: Mailbox not found");
+    }
+
+    #[tokio::test]
+    async fn a_web_page_is_quoted_by_its_title_alone() {
+        let page = "<html><head><TITLE>\n 502 \u{1b}[31mBad\n Gateway </TITLE></head><body>nginx</body>";
+        let stub = Stub::answering("502 Bad Gateway", HTML, page).await;
+        let error = failed_create(&stub).await;
+        assert_eq!(error.to_string(), "`POST /conversations` met a fault in the server (502): 502 [31mBad Gateway");
+    }
+
+    #[tokio::test]
+    async fn retry_after_is_understood_as_seconds_and_as_a_date_by_the_servers_clock() {
+        let cases = [
+            ("Retry-After: 7\r\n", Some(7)),
+            ("Date: Mon, 23 Nov 2026 10:00:00 GMT\r\nRetry-After: Mon, 23 Nov 2026 10:01:30 GMT\r\n", Some(90)),
+            ("Date: Mon, 23 Nov 2026 10:00:00 GMT\r\nRetry-After: Mon, 23 Nov 2026 09:00:00 GMT\r\n", Some(0)),
+            ("Retry-After: 99999999\r\n", Some(24 * 3600)),
+            ("Retry-After: soon\r\n", None),
+            ("", None),
+        ];
+        for (headers, seconds) in cases {
+            let stub = Stub::answering("429 Too Many Requests", headers, "").await;
+            let retry_after = seconds.map(Duration::from_secs);
+            assert_eq!(failed_create(&stub).await.verdict(), Verdict::Throttled { retry_after }, "{headers}");
+        }
+        let stub = Stub::answering("503 Service Unavailable", "Retry-After: 5\r\n", "").await;
+        let retry_after = Some(Duration::from_secs(5));
+        assert_eq!(failed_create(&stub).await.verdict(), Verdict::Throttled { retry_after });
+    }
+
+    #[tokio::test]
+    async fn a_503_of_varnish_is_unknown_though_it_says_retry_after() {
+        for headers in
+            ["Retry-After: 5\r\nX-Varnish: 32770\r\n", "Retry-After: 5\r\nVia: 1.1 varnish (Varnish/7.1)\r\n"]
+        {
+            let stub = Stub::answering("503 Backend fetch failed", headers, "").await;
+            assert_eq!(failed_create(&stub).await.verdict(), Verdict::Unknown);
+        }
+    }
+
+    #[tokio::test]
+    async fn redirects_are_named_and_never_followed() {
+        let other = Stub::answering("201 Created", "Resource-ID: 1\r\n", "{}").await;
+        for status in ["301 Moved Permanently", "302 Found", "307 Temporary Redirect", "308 Permanent Redirect"] {
+            let location = format!("Location: {}/api/conversations?token=sesame\r\n", other.address);
+            let stub = Stub::answering(status, &location, "").await;
+            for error in [
+                failed_create(&stub).await,
+                stub.client().conversation(1, Embed::NOTHING).await.unwrap_err(),
+                stub.client().delete_conversation(1).await.unwrap_err(),
+            ] {
+                assert_eq!(error.kind(), &ErrorKind::Redirected { to: other.address.clone() });
+                assert_eq!(error.verdict(), Verdict::Unauthorised);
+                assert!(!format!("{error} {error:?}").contains("sesame"));
+            }
+        }
+        assert!(other.requests().is_empty());
+    }
+
+    #[tokio::test]
+    async fn the_key_goes_where_it_is_told_and_is_never_shown() {
+        for auth in [Auth::Header, Auth::Query, Auth::Basic] {
+            let body = format!(r#"{{"message":"wrong key {KEY}"}}"#);
+            let stub = Stub::answering("500 Internal Server Error", JSON, &body).await;
+            let client = stub.client_with(auth);
+            let error = client.list_users(&UserFilter::default(), Page::FIRST).await.unwrap_err();
+
+            let request = stub.request();
+            let lower = request.to_lowercase();
+            assert_eq!(lower.contains(&format!("x-freescout-api-key: {KEY}")), auth == Auth::Header, "{request}");
+            assert_eq!(request.contains(&format!("api_key={KEY}")), auth == Auth::Query);
+            // The key and the word `foxferry` as base64, in lower case.
+            let login = "basic nwu1ytnlnwu1ytnlnwu1ytnlnwu1ytnlnwu1ytnlmda6zm94zmvycnk=";
+            assert_eq!(lower.contains(login), auth == Auth::Basic, "{lower}");
+            assert!(lower.contains("accept: application/json\r\n"));
+            for shown in [error.to_string(), format!("{error:?}"), format!("{client:?}"), client.shown_url().to_owned()]
+            {
+                assert!(!shown.contains(KEY) && !shown.contains("api_key"), "{shown}");
+            }
+            assert_eq!(error.message(), Some("wrong key [redacted]"));
+        }
+    }
+
+    #[tokio::test]
+    async fn an_error_without_an_answer_does_not_show_the_query_either() {
+        let stub = Stub::start(vec![Act::CloseAfter(0)]).await;
+        let client = stub.client_with(Auth::Query);
+        let mut error = client.list_users(&UserFilter::default(), Page::FIRST).await.unwrap_err();
+        assert_eq!(error.kind(), &ErrorKind::HungUp);
+        let mut shown = format!("{error} {error:?}");
+        let mut cause = std::error::Error::source(&mut error);
+        while let Some(error) = cause {
+            shown += &format!(" {error} {error:?}");
+            cause = error.source();
+        }
+        assert!(!shown.contains(KEY) && !shown.contains("api_key") && !shown.contains("pageSize"), "{shown}");
+    }
+
+    #[tokio::test]
+    async fn a_login_of_the_web_server_goes_beside_the_key() {
+        let stub = Stub::answering("200 OK", JSON, r#"{"id":1}"#).await;
+        let target = Target { http_login: Some(("ada".into(), "s:esame".into())), ..stub.target() };
+        Client::new(target).unwrap().user(1).await.unwrap();
+        let request = stub.request().to_lowercase();
+        assert!(request.contains("authorization: basic ywrhonm6zxnhbwu=") && request.contains(KEY), "{request}");
+    }
+
+    #[tokio::test]
+    async fn a_hang_up_after_the_request_is_unknown() {
+        let stub = Stub::start(vec![Act::Silence]).await;
+        let mut target = stub.target();
+        target.timeouts.idle = Duration::from_millis(100);
+        let error = Client::new(target).unwrap().create_conversation(&conversation(None)).await.unwrap_err();
+        assert_eq!((error.kind(), error.progress()), (&ErrorKind::TimedOut, Progress::Sent));
+
+        let length = conversation(None).body_length() as usize;
+        let stub = Stub::start(vec![Act::CloseAfter(length)]).await;
+        let error = failed_create(&stub).await;
+        assert_eq!((error.kind(), error.progress()), (&ErrorKind::HungUp, Progress::Sent));
+        assert_eq!(error.verdict(), Verdict::Unknown);
+        assert_eq!(stub.requests().len(), 1, "a lost create is not sent again");
+    }
+
+    #[tokio::test]
+    async fn nobody_there_is_certainly_not_executed() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        drop(listener);
+        for address in [address.as_str(), "http://no-such-host.invalid"] {
+            let client = Client::new(Target::new(address, KEY.into()).unwrap()).unwrap();
+            let error = client.create_conversation(&conversation(None)).await.unwrap_err();
+            assert_eq!(
+                (error.kind(), error.progress()),
+                (&ErrorKind::Unreachable, Progress::NotConnected),
+                "{error:?}"
+            );
+            assert_eq!(error.verdict(), Verdict::Transient);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_stops_half_way_ends_in_time() {
+        let half = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"id\"".to_vec();
+        let stub = Stub::start(vec![Act::AnswerAndStall(half)]).await;
+        let mut target = stub.target();
+        target.timeouts.idle = Duration::from_millis(100);
+        let error = Client::new(target).unwrap().user(1).await.unwrap_err();
+        assert_eq!((error.kind(), error.progress()), (&ErrorKind::HungUp, Progress::Answered));
+    }
+
+    #[tokio::test]
+    async fn a_cut_answer_with_an_id_is_a_success_without_a_body() {
+        let cut = b"HTTP/1.1 201 Created\r\nResource-ID: 17\r\nContent-Length: 900\r\n\r\n{\"id\":17,".to_vec();
+        let stub = Stub::start(vec![Act::Answer(cut)]).await;
+        let created = stub.client().create_conversation(&conversation(None)).await.unwrap();
+        assert_eq!(created.id, 17);
+        assert!(created.body.is_none());
+
+        let cut = b"HTTP/1.1 201 Created\r\nContent-Length: 900\r\n\r\n{\"id\":17,".to_vec();
+        let stub = Stub::start(vec![Act::Answer(cut)]).await;
+        assert_eq!(failed_create(&stub).await.verdict(), Verdict::Unknown);
+    }
+
+    #[tokio::test]
+    async fn a_create_is_known_by_its_header_else_by_its_body() {
+        for (headers, body, id) in
+            [("Resource-ID: 5\r\n", "", 5), ("", r#"{"id":"6"}"#, 6), ("Resource-ID: 7\r\n", r#"{"id":8}"#, 7)]
+        {
+            let stub = Stub::answering("201 Created", headers, body).await;
+            assert_eq!(stub.client().create_conversation(&conversation(None)).await.unwrap().id, id);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refusal_while_the_body_is_being_sent_is_heard() {
+        let refusal = answer("413 Request Entity Too Large", HTML, "<title>413</title>");
+        let stub = Stub::start(vec![Act::AnswerEarly(refusal)]).await;
+        let new = conversation(Some(Content::bytes(vec![7; 20 << 20])));
+        let error = stub.client().create_conversation(&new).await.unwrap_err();
+        // A server that closes on unread bytes resets the connection, and the reset may overtake its answer.
+        let heard = error.kind() == &ErrorKind::TooLarge && error.verdict() == Verdict::Refused;
+        let reset = error.kind() == &ErrorKind::HungUp && matches!(error.progress(), Progress::Sending { .. });
+        assert!(heard || reset, "{error:?}");
+        assert!(error.is_about_size());
+    }
+
+    #[tokio::test]
+    async fn a_connection_closed_in_the_middle_of_the_body_says_how_far_it_got() {
+        let stub = Stub::start(vec![Act::CloseAfter(100_000)]).await;
+        let new = conversation(Some(Content::bytes(vec![7; 20 << 20])));
+        let error = stub.client().create_conversation(&new).await.unwrap_err();
+        assert_eq!((error.kind(), error.verdict()), (&ErrorKind::HungUp, Verdict::Unknown));
+        let Progress::Sending { sent, of } = error.progress() else { panic!("{error:?}") };
+        assert_eq!(of, new.body_length());
+        assert!(sent < of);
+        assert!(error.is_about_size());
+    }
+
+    #[tokio::test]
+    async fn an_attachment_arrives_whole_and_its_request_is_as_long_as_announced() {
+        use base64::Engine as _;
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        let bytes: Vec<u8> = (0..1_000_003_u32).map(|at| (at % 253) as u8).collect();
+        file.write_all(&bytes).unwrap();
+        let content = Content::File { path: file.path().into(), length: bytes.len() as u64 };
+        let new = conversation(Some(content));
+        let stub = Stub::answering("201 Created", "Resource-ID: 1\r\n", "{}").await;
+
+        stub.client().create_conversation(&new).await.unwrap();
+
+        let request = stub.request();
+        let (head, body) = request.split_once("\r\n\r\n").unwrap();
+        assert_eq!(body.len() as u64, new.body_length());
+        assert!(head.to_lowercase().contains(&format!("content-length: {}", body.len())));
+        assert!(!head.to_lowercase().contains("transfer-encoding"));
+        let json: Value = serde_json::from_str(body).unwrap();
+        let data = json["threads"][0]["attachments"][0]["data"].as_str().unwrap();
+        assert!(base64::engine::general_purpose::STANDARD.decode(data).unwrap() == bytes);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_shrank_or_grew_cuts_the_request_and_is_told_apart() {
+        for (held, announced) in [(900_000, 900_001), (900_001, 900_000)] {
+            let mut file = tempfile::NamedTempFile::new().unwrap();
+            file.write_all(&vec![1; held]).unwrap();
+            let new = conversation(Some(Content::File { path: file.path().into(), length: announced }));
+            let stub = Stub::answering("201 Created", "Resource-ID: 1\r\n", "{}").await;
+
+            let error = stub.client().create_conversation(&new).await.unwrap_err();
+
+            assert!(
+                matches!(error.kind(), ErrorKind::ContentChanged { file_name, .. } if file_name == "a.bin"),
+                "{error:?}"
+            );
+            assert_eq!(error.verdict(), Verdict::Refused);
+            for request in stub.requests() {
+                let head = request.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+                assert!(((request.len() - head) as u64) < new.body_length(), "the body never became whole");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_missing_file_is_named_with_its_cause() {
+        let new = conversation(Some(Content::File { path: std::path::Path::new("/nonexistent/a").into(), length: 4 }));
+        let stub = Stub::answering("201 Created", "Resource-ID: 1\r\n", "{}").await;
+        let error = stub.client().create_conversation(&new).await.unwrap_err();
+        assert_eq!(error.kind(), &ErrorKind::ContentUnreadable { file_name: "a.bin".into() });
+        let cause = std::error::Error::source(&error).unwrap().downcast_ref::<io::Error>().unwrap();
+        assert_eq!(cause.kind(), io::ErrorKind::NotFound);
+    }
+
+    #[tokio::test]
+    async fn a_list_must_be_a_list() {
+        let cases = [
+            ("<html><title>Login</title>", ErrorKind::BadAnswer),
+            ("{}", ErrorKind::BadAnswer),
+            (r#"{"_embedded":{"users":[]}}"#, ErrorKind::BadAnswer),
+            (r#"{"_embedded":{"conversations":[{"number":1}]}}"#, ErrorKind::BadAnswer),
+        ];
+        for (body, kind) in cases {
+            let stub = Stub::answering("200 OK", JSON, body).await;
+            let error =
+                stub.client().list_conversations(&ConversationFilter::default(), Page::FIRST).await.unwrap_err();
+            assert_eq!(error.kind(), &kind, "{body}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_carries_the_servers_clock() {
+        let stub = Stub::answering("200 OK", "Date: Mon, 23 Nov 2026 10:00:00 GMT\r\n", r#"{"id":1}"#).await;
+        let answer = stub.client().conversation(1, Embed::ALL).await.unwrap();
+        assert_eq!(answer.server_date, Some("2026-11-23T10:00:00Z".parse().unwrap()));
+        assert!(stub.request().starts_with("GET /api/conversations/1?embed=threads%2Ctimelogs%2Ctags HTTP/1.1\r\n"));
+    }
+
+    #[tokio::test]
+    async fn an_update_is_done_at_204_and_unknown_at_a_blank_200() {
+        for (status, body, is_done) in [
+            ("204 No Content", "", true),
+            ("200 OK", r#"{"id":1}"#, true),
+            ("200 OK", "", false),
+            ("200 OK", "<p>", false),
+        ] {
+            let stub = Stub::answering(status, HTML, body).await;
+            let result = stub.client().set_tags(1, &["a".into()]).await;
+            assert_eq!(result.is_ok(), is_done, "{status} {body}");
+            assert!(result.is_ok() || result.is_err_and(|error| error.verdict() == Verdict::Unknown));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_hostile_message_becomes_one_short_line() {
+        let body = format!(r#"{{"message":"{}"}}"#, "x\\n".repeat(5000));
+        let stub = Stub::answering("500 Internal Server Error", JSON, &body).await;
+        let message = failed_create(&stub).await.message().unwrap().to_owned();
+        assert!(message.chars().count() <= 300 && !message.contains('\n'));
+    }
+}
