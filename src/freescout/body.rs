@@ -219,6 +219,14 @@ impl Payload {
         self.length
     }
 
+    /// All of it, for tests that look at the bytes.
+    #[cfg(test)]
+    pub(super) async fn into_bytes(self) -> Vec<u8> {
+        use futures_util::TryStreamExt as _;
+        let bytes: Vec<Bytes> = pieces(self.segments, Arc::new(Sending::new())).try_collect().await.unwrap();
+        bytes.concat()
+    }
+
     /// The body for one sending of it. `sending` hears of every piece.
     pub(super) fn into_body(self, sending: &Arc<Sending>) -> reqwest::Body {
         match <[Segment; 1]>::try_from(self.segments) {

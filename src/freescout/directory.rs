@@ -139,3 +139,102 @@ fn only<T>(mut items: impl Iterator<Item = T>) -> Option<T> {
     let first = items.next()?;
     items.next().is_none().then_some(first)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::error::ErrorKind;
+    use super::super::stub::{Act, Stub, answer};
+    use super::*;
+
+    fn listing(key: &str, rows: &Value) -> Act {
+        let total = rows.as_array().unwrap().len();
+        let body = json!({"_embedded": {key: rows}, "page": {"size": 50, "totalElements": total, "totalPages": 1, "number": 1}});
+        Act::Answer(answer("200 OK", "Content-Type: application/json\r\n", &body.to_string()))
+    }
+
+    fn module_off(name: &str) -> Act {
+        let body =
+            json!({"message": format!("{name} module is not installed or not activated"), "_embedded": {"errors": []}});
+        Act::Answer(answer("400 Bad Request", "Content-Type: application/json\r\n", &body.to_string()))
+    }
+
+    async fn directory(fields: Act, tags: Act) -> Directory {
+        let stub = Stub::start(vec![
+            listing("mailboxes", &json!([{"id": 2, "name": "Support", "email": "Support@example.org"}])),
+            fields,
+            listing(
+                "users",
+                &json!([
+                    {"id": 9, "email": "new@example.org", "role": "admin"},
+                    {"id": 8, "email": "old@example.org_deleted20240131120000", "role": "admin"},
+                    {"id": 7, "email": "fsteam-1@example.org", "role": "user"},
+                    {"id": 5, "email": "ada@example.org", "role": "admin", "alternateEmails": "a@x.org, b@x.org"},
+                    {"id": 3, "email": "uma@example.org", "role": "user"},
+                ]),
+            ),
+            listing(
+                "customers",
+                &json!([{"id": 1, "customerFields": [{"id": 4, "name": "Age"}, {"id": 5, "name": "age"}]}]),
+            ),
+            tags,
+        ])
+        .await;
+        Directory::fetch(&stub.client()).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn names_become_ids() {
+        let fields = listing(
+            "custom_fields",
+            &json!([
+                {"id": 1, "name": "Priority", "type": "dropdown", "options": {"1": "Low"}},
+                {"id": 2, "name": "priority", "type": "singleline", "options": null},
+                {"id": 3, "name": "Vendor", "type": "singleline", "options": ""},
+            ]),
+        );
+        let directory = directory(fields, listing("tags", &json!([]))).await;
+
+        for name in ["support@EXAMPLE.org", " Support ", "SUPPORT"] {
+            assert_eq!(directory.mailbox_by(name).unwrap().mailbox.id, 2, "{name}");
+        }
+        assert!(directory.mailbox_by("Billing").is_none());
+        assert_eq!(directory.only_mailbox().unwrap().mailbox.id, 2);
+        assert_eq!(directory.users.iter().map(|user| user.id).collect::<Vec<_>>(), [3, 5, 9]);
+        for address in ["ADA@example.org", "b@x.org "] {
+            assert_eq!(directory.user_by(address).unwrap().id, 5, "{address}");
+        }
+        assert!(directory.user_by("old@example.org").is_none());
+        assert_eq!(directory.first_administrator().unwrap().id, 5);
+        let field = |name| directory.field(2, name).map(|field| field.id);
+        assert_eq!(
+            (field("Priority"), field("priority"), field("vendor"), field("PRIORITY")),
+            (Some(1), Some(2), Some(3), None)
+        );
+        assert_eq!(directory.field(9, "Vendor").map(|field| field.id), None);
+        assert_eq!((directory.customer_field("age"), directory.customer_field("AGE")), (Some(5), None));
+        assert!(directory.has_tags);
+    }
+
+    #[tokio::test]
+    async fn optional_modules_may_be_off() {
+        let directory = directory(module_off("Custom Fields"), module_off("Tags")).await;
+        assert!(directory.mailboxes[0].fields.is_none() && !directory.has_tags);
+    }
+
+    #[tokio::test]
+    async fn the_first_error_tells_what_kind_of_place_it_is() {
+        let html = "Content-Type: text/html\r\n";
+        let cases = [
+            ("404 Not Found", html, "<title>Nothing here</title>", ErrorKind::NotFreeScout),
+            ("404 Not Found", "", r#"{"message": ""}"#, ErrorKind::ModuleMissing),
+            ("401 Unauthorized", "", r#"{"message":"Not Authorized"}"#, ErrorKind::KeyRefused),
+            ("200 OK", html, "<title>Welcome</title>", ErrorKind::BadAnswer),
+        ];
+        for (status, headers, body, kind) in cases {
+            let stub = Stub::answering(status, headers, body).await;
+            assert_eq!(Directory::fetch(&stub.client()).await.unwrap_err().kind(), &kind);
+        }
+    }
+}

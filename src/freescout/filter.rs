@@ -393,3 +393,118 @@ impl UserFilter {
         query
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn shown(query: Query) -> String {
+        query.into_iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join("&")
+    }
+
+    #[test]
+    fn every_filter_of_the_reference_can_be_asked() {
+        let filter = ConversationFilter {
+            embed: Embed::ALL,
+            mailbox_ids: vec![1, 2],
+            folder_id: Some(3),
+            statuses: vec![Status::Active, Status::Spam],
+            state: Some(State::Deleted),
+            kind: Some(Kind::Chat),
+            assigned: Some(Assigned::Nobody),
+            customer_email: Some("a@x.org".into()),
+            customer_phone: Some("77".into()),
+            customer_id: Some(4),
+            number: Some(5),
+            subject: Some("test".into()),
+            tag: Some("overdue".into()),
+            created_by_user: Some(6),
+            created_by_customer: Some(7),
+            created_since: Some("2021-01-07T12:00:03.5Z".parse().unwrap()),
+            updated_since: Some("2021-01-07T12:00:04Z".parse().unwrap()),
+            sort: ConversationSort::WaitingSince,
+            order: SortOrder::Ascending,
+        };
+        assert_eq!(
+            shown(filter.query()),
+            "embed=threads,timelogs,tags&mailboxId=1,2&folderId=3&status=active,spam&state=deleted&type=chat&assignedTo=\
+             &customerEmail=a@x.org&customerPhone=77&customerId=4&number=5&subject=test&tag=overdue&createdByUserId=6\
+             &createdByCustomerId=7&createdSince=2021-01-07T12:00:03Z&updatedSince=2021-01-07T12:00:04Z\
+             &sortField=waitingSince&sortOrder=asc"
+        );
+        assert_eq!(shown(ConversationFilter::default().query()), "sortField=createdAt&sortOrder=desc");
+        let customers = CustomerFilter {
+            first_name: Some("John".into()),
+            last_name: Some("Doe".into()),
+            phone: Some("777".into()),
+            email: Some("a@x.org".into()),
+            updated_since: Some("2021-01-07T12:00:03Z".parse().unwrap()),
+            sort: CustomerSort::UpdatedAt,
+            order: SortOrder::Ascending,
+        };
+        assert_eq!(
+            shown(customers.query()),
+            "firstName=John&lastName=Doe&phone=777&email=a@x.org&updatedSince=2021-01-07T12:00:03Z&sortField=updatedAt&sortOrder=asc"
+        );
+    }
+
+    #[test]
+    fn pages_that_crash_freescout_are_not_asked_for() {
+        let mut query = Query::new();
+        Page { number: 0, size: 0 }.write(&mut query);
+        assert_eq!(shown(query), "page=1&pageSize=1");
+        assert!(CustomerFilter { phone: Some("none".into()), ..Default::default() }.fault().is_some());
+    }
+
+    #[test]
+    fn a_row_that_was_not_asked_for_does_not_match() {
+        let row: wire::Conversation = serde_json::from_value(json!({
+            "id": 10, "number": 12, "type": "email", "status": "closed", "state": "published", "mailboxId": 1, "folderId": 4,
+            "assignee": {"id": 3, "type": "user"}, "createdBy": {"id": 7, "type": "customer"}, "customer": {"id": 7},
+            "createdAt": "2020-01-01T00:00:05Z", "updatedAt": "2020-01-02T00:00:00Z", "_embedded": {"tags": [{"id": 1, "name": "vip"}]},
+        }))
+        .unwrap();
+        let time = |text: &str| Some(text.parse::<Timestamp>().unwrap());
+        type Set = fn(&mut ConversationFilter);
+        let fitting: [Set; 11] = [
+            |_| {},
+            |filter| filter.mailbox_ids = vec![2, 1],
+            |filter| filter.statuses = vec![Status::Active, Status::Closed],
+            |filter| filter.assigned = Some(Assigned::To(3)),
+            |filter| filter.customer_id = Some(7),
+            |filter| filter.number = Some(12),
+            |filter| filter.tag = Some(" VIP".into()),
+            |filter| filter.created_by_customer = Some(7),
+            |filter| filter.folder_id = Some(4),
+            |filter| filter.subject = Some("anything".into()),
+            |filter| filter.customer_email = Some("anything".into()),
+        ];
+        let other: [Set; 10] = [
+            |filter| filter.mailbox_ids = vec![2],
+            |filter| filter.statuses = vec![Status::Active],
+            |filter| filter.state = Some(State::Draft),
+            |filter| filter.kind = Some(Kind::Phone),
+            |filter| filter.assigned = Some(Assigned::Nobody),
+            |filter| filter.customer_id = Some(8),
+            |filter| filter.number = Some(11),
+            |filter| filter.tag = Some("vi".into()),
+            |filter| filter.created_by_user = Some(7),
+            |filter| filter.created_by_customer = Some(8),
+        ];
+        for (sets, expected) in [(fitting.as_slice(), true), (other.as_slice(), false)] {
+            for (at, set) in sets.iter().enumerate() {
+                let mut filter = ConversationFilter::default();
+                set(&mut filter);
+                assert_eq!(filter.matches(&row), expected, "case {at} of {expected}");
+            }
+        }
+        for (since, expected) in [("2020-01-01T00:00:05.9Z", true), ("2020-01-01T00:00:06Z", false)] {
+            assert_eq!(ConversationFilter { created_since: time(since), ..Default::default() }.matches(&row), expected);
+        }
+        for (since, expected) in [("2020-01-02T00:00:00Z", true), ("2020-01-02T00:00:01Z", false)] {
+            assert_eq!(ConversationFilter { updated_since: time(since), ..Default::default() }.matches(&row), expected);
+        }
+    }
+}

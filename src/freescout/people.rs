@@ -303,3 +303,94 @@ impl NewWebhook {
         json.finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn sent(payload: Payload) -> String {
+        String::from_utf8(payload.into_bytes().await).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_customer_on_the_wire_is_exactly_this() {
+        let new = NewCustomer {
+            first_name: "Mark".into(),
+            last_name: "Morrison".into(),
+            emails: vec![Labelled::work("mark@example.org"), Labelled { value: "m@example.org".into(), kind: "home" }],
+            phones: vec![Labelled { value: "777-777".into(), kind: "mobile" }],
+            company: Some("Example, Inc".into()),
+            job_title: Some(" ".into()),
+            notes: Some("n".into()),
+            websites: vec!["https://example.org".into()],
+            social_profiles: vec![Labelled { value: "@mark".into(), kind: "telegram" }],
+            address: Some(PostalAddress { street: "1 Road".into(), city: "LA".into(), ..Default::default() }),
+            photo_url: None,
+            photo_type: None,
+        };
+        assert_eq!(
+            sent(new.payload()).await,
+            concat!(
+                r#"{"firstName":"Mark","lastName":"Morrison","company":"Example, Inc","notes":"n","#,
+                r#""emails":[{"value":"mark@example.org","type":"work"},{"value":"m@example.org","type":"home"}],"#,
+                r#""phones":[{"value":"777-777","type":"mobile"}],"socialProfiles":[{"value":"@mark","type":"telegram"}],"#,
+                r#""websites":[{"value":"https://example.org"}],"address":{"address":"1 Road","city":"LA"}}"#,
+            )
+        );
+    }
+
+    #[tokio::test]
+    async fn an_address_that_would_crash_freescout_is_left_out() {
+        let address = Some(PostalAddress { city: "LA".into(), country: "US".into(), ..Default::default() });
+        let new = NewCustomer { first_name: "Mark".into(), address, ..Default::default() };
+        assert_eq!(sent(new.payload()).await, r#"{"firstName":"Mark"}"#);
+    }
+
+    #[tokio::test]
+    async fn a_change_says_only_what_changes_and_a_blank_clears() {
+        let change = CustomerChange {
+            last_name: Some(String::new()),
+            add_emails: vec![Labelled::work("b@x.org")],
+            add_phone: Some("1".into()),
+            ..Default::default()
+        };
+        assert_eq!(
+            sent(change.payload()).await,
+            r#"{"lastName":"","phone":"1","emails_add":[{"value":"b@x.org","type":"work"}]}"#
+        );
+    }
+
+    #[test]
+    fn nobody_and_bad_addresses_are_refused() {
+        assert!(NewCustomer::default().fault().is_some());
+        let emails = |value: &str| NewCustomer { emails: vec![Labelled::work(value)], ..Default::default() };
+        assert!(emails("nobody").fault().is_some());
+        assert_eq!(emails("a@x.org").fault(), None);
+        let change = CustomerChange { emails: vec![Labelled::work("nobody")], ..Default::default() };
+        assert!(change.fault().is_some());
+    }
+
+    #[tokio::test]
+    async fn a_user_and_a_webhook_on_the_wire_are_exactly_these() {
+        let new = NewUser {
+            first_name: "John".into(),
+            last_name: "Doe".into(),
+            email: "john@example.org".into(),
+            password: Some("se\"same".into()),
+            alternate_emails: vec!["a@x.org".into(), "b@x.org".into()],
+            timezone: Some("Europe/Paris".into()),
+            ..Default::default()
+        };
+        assert_eq!(
+            sent(new.payload()).await,
+            concat!(
+                r#"{"firstName":"John","lastName":"Doe","email":"john@example.org","password":"se\"same","#,
+                r#""alternateEmails":"a@x.org,b@x.org","timezone":"Europe/Paris"}"#
+            )
+        );
+        assert!(!format!("{new:?}").contains("same"));
+        assert!(NewUser::default().fault().is_some());
+        let webhook = NewWebhook { url: "https://example.org/x".into(), events: vec!["convo.created".into()] };
+        assert_eq!(sent(webhook.payload()).await, r#"{"url":"https://example.org/x","events":["convo.created"]}"#);
+    }
+}

@@ -342,3 +342,159 @@ impl ConversationChange {
         twice.then(|| "a change of one kind is given twice".into())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn time(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn thread(kind: ThreadKind, text: &str, at: &str) -> NewThread {
+        NewThread {
+            kind,
+            text: text.into(),
+            user: (kind != ThreadKind::Customer).then_some(7),
+            customer_id: Some(91),
+            cc: Vec::new(),
+            bcc: Vec::new(),
+            created_at: time(at),
+            status: None,
+            attachments: Vec::new(),
+        }
+    }
+
+    fn conversation() -> NewConversation {
+        let mut question = thread(ThreadKind::Customer, "<p>Ünglaublich \"laut\"\n\u{1}</p>", "2020-03-16T14:07:23Z");
+        question.cc = vec!["grace@example.org".into()];
+        question.attachments = vec![
+            NewAttachment {
+                file_name: "a b.txt".into(),
+                mime_type: "text/plain".into(),
+                content: Content::bytes(*b"file"),
+            },
+            NewAttachment {
+                file_name: "c.pdf".into(),
+                mime_type: "application/pdf".into(),
+                content: Content::Link { url: "https://old.example.org/c.pdf".into(), claimed_length: None },
+            },
+        ];
+        let mut reply = thread(ThreadKind::Message, "Descale it.", "2020-03-16T15:00:00.75Z");
+        reply.bcc = vec!["boss@example.org".into()];
+        NewConversation {
+            subject: "Kettle".into(),
+            kind: Kind::Email,
+            mailbox_id: 3,
+            customer_id: 91,
+            status: Status::Closed,
+            assign_to: Some(7),
+            created_at: time("2020-03-16T14:07:23Z"),
+            closed_at: Some(time("2020-03-17T00:00:00Z")),
+            custom_fields: vec![(37, "Some text".into()), (18, "3".into())],
+            threads: vec![question, reply, thread(ThreadKind::Note, "Again!", "2020-03-16T16:00:00Z")],
+        }
+    }
+
+    async fn sent(payload: Payload) -> String {
+        String::from_utf8(payload.into_bytes().await).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_conversation_on_the_wire_is_exactly_this() {
+        let expected = concat!(
+            r#"{"type":"email","mailboxId":3,"subject":"Kettle","customer":{"id":91},"threads":["#,
+            r#"{"type":"note","text":"Again!","user":7,"customer":{"id":91},"imported":true,"createdAt":"2020-03-16T16:00:00Z"},"#,
+            r#"{"type":"message","text":"Descale it.","user":7,"customer":{"id":91},"imported":true,"#,
+            r#""bcc":["boss@example.org"],"createdAt":"2020-03-16T15:00:00Z"},"#,
+            r#"{"type":"customer","text":"<p>Ünglaublich \"laut\"\n\u0001</p>","customer":{"id":91},"imported":true,"#,
+            r#""cc":["grace@example.org"],"createdAt":"2020-03-16T14:07:23Z","attachments":["#,
+            r#"{"fileName":"a b.txt","mimeType":"text/plain","data":"ZmlsZQ=="},"#,
+            r#"{"fileName":"c.pdf","mimeType":"application/pdf","fileUrl":"https://old.example.org/c.pdf"}]}],"#,
+            r#""imported":true,"assignTo":7,"status":"closed","#,
+            r#""customFields":[{"id":37,"value":"Some text"},{"id":18,"value":"3"}],"#,
+            r#""createdAt":"2020-03-16T14:07:23Z","closedAt":"2020-03-17T00:00:00Z"}"#,
+        );
+        let new = conversation();
+        assert_eq!(sent(new.payload(Imported::Yes)).await, expected);
+        assert_eq!(new.body_length(), expected.len() as u64);
+        assert_eq!(new.fault(), None);
+    }
+
+    #[tokio::test]
+    async fn imported_is_true_everywhere_or_nowhere() {
+        let with: serde_json::Value = serde_json::from_str(&sent(conversation().payload(Imported::Yes)).await).unwrap();
+        assert_eq!(with["imported"], true);
+        assert!(with["threads"].as_array().unwrap().iter().all(|thread| thread["imported"] == true));
+        assert!(!sent(conversation().payload(Imported::No)).await.contains("imported"));
+    }
+
+    #[tokio::test]
+    async fn an_appended_thread_carries_its_status_and_imported() {
+        let mut new = thread(ThreadKind::Message, "x", "2020-03-16T15:00:00Z");
+        new.status = Some(Status::Closed);
+        let body = sent(new.payload(Imported::Yes)).await;
+        assert_eq!(
+            body,
+            r#"{"type":"message","text":"x","user":7,"customer":{"id":91},"imported":true,"status":"closed","createdAt":"2020-03-16T15:00:00Z"}"#
+        );
+        assert_eq!(new.body_length(), body.len() as u64);
+    }
+
+    #[test]
+    fn what_freescout_would_lose_is_refused() {
+        type Spoil = fn(&mut NewConversation);
+        let cases: [(&str, Spoil); 9] = [
+            ("a message needs a user", |new| new.threads[1].user = None),
+            ("a note needs a user", |new| new.threads[2].user = None),
+            ("`createdAt`", |new| new.created_at = "1969-12-31T00:00:00Z".parse().unwrap()),
+            ("`createdAt`", |new| new.threads[0].created_at = "2038-01-19T00:00:00Z".parse().unwrap()),
+            ("`closedAt`", |new| new.closed_at = Some("2040-01-01T00:00:00Z".parse().unwrap())),
+            ("has no name", |new| new.threads[0].attachments[0].file_name = " ".into()),
+            ("has no media type", |new| new.threads[0].attachments[0].mime_type = String::new()),
+            ("is empty", |new| new.threads[0].attachments[0].content = Content::bytes(*b"")),
+            ("has no bytes", |new| {
+                new.threads[0].attachments[0].content =
+                    Content::Missing { reason: "lost".into(), claimed_length: None };
+            }),
+        ];
+        for (expected, spoil) in cases {
+            let mut new = conversation();
+            spoil(&mut new);
+            let fault = new.fault().unwrap_or_default();
+            assert!(fault.contains(expected), "{expected}: {fault}");
+        }
+        for ends in ["1970-01-02T00:00:00Z", "2038-01-18T23:59:59Z"] {
+            let mut new = conversation();
+            new.created_at = time(ends);
+            assert_eq!(new.fault(), None);
+        }
+    }
+
+    #[tokio::test]
+    async fn changes_are_made_in_the_order_given() {
+        let changes = vec![
+            Change::Subject("S".into()),
+            Change::AssignTo(None),
+            Change::Status(Status::Spam),
+            Change::Mailbox(2),
+            Change::Customer(5),
+        ];
+        let change = ConversationChange { by_user: Some(1), changes };
+        assert_eq!(
+            sent(change.payload()).await,
+            r#"{"byUser":1,"subject":"S","assignTo":null,"status":"spam","mailboxId":2,"customerId":5}"#
+        );
+        assert_eq!(sent(ConversationChange::customer(5).payload()).await, r#"{"customerId":5}"#);
+    }
+
+    #[test]
+    fn changes_that_need_a_user_are_refused_without_one() {
+        for change in [Change::Status(Status::Active), Change::AssignTo(Some(1)), Change::Mailbox(1)] {
+            assert!(ConversationChange { by_user: None, changes: vec![change] }.fault().is_some());
+        }
+        assert_eq!(ConversationChange::customer(5).fault(), None);
+        let twice = vec![Change::Customer(1), Change::Customer(2)];
+        assert!(ConversationChange { by_user: None, changes: twice }.fault().is_some());
+    }
+}

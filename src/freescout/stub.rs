@@ -111,10 +111,10 @@ async fn serve(mut stream: TcpStream, act: Act, heard: Arc<Mutex<Vec<Vec<u8>>>>)
             stream.shutdown().await.ok();
         }
         Act::CloseAfter(_) => {}
-        Act::Silence => std::future::pending().await,
+        Act::Silence => std::future::pending::<()>().await,
         Act::AnswerAndStall(bytes) => {
             stream.write_all(&bytes).await.ok();
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }

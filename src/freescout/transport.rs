@@ -258,7 +258,7 @@ fn has_cause<E: std::error::Error + 'static>(error: &reqwest::Error) -> bool {
             return true;
         }
         let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        if inner.is_some_and(|inner| inner.is::<E>()) {
+        if inner.is_some_and(<dyn std::error::Error + Send + Sync>::is::<E>) {
             return true;
         }
         cause = error.source();
@@ -585,10 +585,10 @@ mod tests {
     async fn an_error_without_an_answer_does_not_show_the_query_either() {
         let stub = Stub::start(vec![Act::CloseAfter(0)]).await;
         let client = stub.client_with(Auth::Query);
-        let mut error = client.list_users(&UserFilter::default(), Page::FIRST).await.unwrap_err();
+        let error = client.list_users(&UserFilter::default(), Page::FIRST).await.unwrap_err();
         assert_eq!(error.kind(), &ErrorKind::HungUp);
         let mut shown = format!("{error} {error:?}");
-        let mut cause = std::error::Error::source(&mut error);
+        let mut cause = std::error::Error::source(&error);
         while let Some(error) = cause {
             shown += &format!(" {error} {error:?}");
             cause = error.source();

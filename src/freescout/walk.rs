@@ -5,8 +5,8 @@
 //! walk goes in an order in which new rows come last, lets every page overlap the one before, and steps
 //! back when the overlap is not there. Rows seen before are not given twice.
 //!
-//! A page is addressed as number times size, so an overlap by one row needs another size: the one, between
-//! the size asked for and a quarter more, that wastes the fewest rows.
+//! A page is addressed as number times size, so an overlap by one row needs another size: the one, within a
+//! quarter of the size asked for, that brings the largest share of new rows.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
@@ -119,7 +119,8 @@ struct Pace {
 
 impl Pace {
     fn overlapping(size: u64) -> Self {
-        Self { size: size.max(2), overlaps: true }
+        // Below this there may be no size that makes progress from some place.
+        Self { size: size.max(20), overlaps: true }
     }
 
     fn fixed(size: u64) -> Self {
@@ -131,9 +132,11 @@ impl Pace {
         if !self.overlaps || passed == 0 {
             return Page { number: passed / self.size + 1, size: self.size };
         }
-        let first = passed - 1;
-        let size = (self.size..=self.size + self.size / 4).min_by_key(|size| first % size).unwrap_or(self.size);
-        Page { number: first / size + 1, size }
+        // The page that holds the last row passed, and the share of it that lies behind that row.
+        let page = |size: u64| Page { number: (passed - 1) / size + 1, size };
+        let share = |size: &u64| (page(*size).number * size - passed) * 10_000 / size;
+        let sizes = self.size - self.size / 4..=self.size + self.size / 4;
+        page(sizes.max_by_key(share).unwrap_or(self.size))
     }
 }
 
@@ -222,5 +225,165 @@ impl Ids {
         let after = id.checked_add(1).and_then(|next| self.runs.remove(&next));
         self.runs.insert(before.unwrap_or(id), after.unwrap_or(id));
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::collections::BTreeSet;
+
+    use futures_util::FutureExt as _;
+
+    use super::super::error::{ErrorKind, Progress};
+    use super::*;
+
+    /// A list of ids that pages as FreeScout does.
+    fn page_of(rows: &[u64], page: Page) -> List<u64> {
+        let start = ((page.number - 1) * page.size) as usize;
+        let items = rows.iter().skip(start).take(page.size as usize).copied().collect();
+        let total = rows.len() as u64;
+        let info = wire::PageInfo {
+            size: page.size,
+            total_elements: total,
+            total_pages: total.div_ceil(page.size).max(1),
+            number: page.number,
+        };
+        List { items, page: info, server_date: None, took: std::time::Duration::ZERO }
+    }
+
+    /// Walks to the end; `fetch` is asked for every page.
+    fn all(mut fetch: impl FnMut(Page) -> Result<List<u64>, ApiError>, pace: Pace) -> (Vec<u64>, usize) {
+        let mut pages = 0;
+        let mut walk = Walk::new(
+            |page| {
+                pages += 1;
+                assert!(pages < 10_000, "the walk does not end");
+                std::future::ready(fetch(page))
+            },
+            |id: &u64| *id,
+            pace,
+        );
+        let mut found = Vec::new();
+        while !walk.is_done {
+            let _ = walk.turn_page().now_or_never().expect("the pages are ready");
+            found.extend(walk.ready.drain(..));
+        }
+        drop(walk);
+        (found, pages)
+    }
+
+    #[test]
+    fn a_quiet_list_is_read_once_with_little_waste() {
+        for length in [0, 1, 2, 49, 50, 51, 99, 100, 101, 250, 4999, 5000] {
+            let rows: Vec<u64> = (1..=length).collect();
+            for pace in [Pace::overlapping(50), Pace::fixed(50)] {
+                let mut transferred = 0;
+                let (found, pages) = all(
+                    |page| {
+                        let list = page_of(&rows, page);
+                        transferred += list.items.len();
+                        Ok(list)
+                    },
+                    pace,
+                );
+                assert_eq!(found, rows, "{length} {pace:?}");
+                assert!(pages <= length as usize / 38 + 1, "{length}: {pages} pages");
+                assert!(transferred <= length as usize + length as usize / 10 + 2, "{length}: {transferred} rows");
+            }
+        }
+    }
+
+    #[test]
+    fn whatever_is_there_throughout_is_given_exactly_once() {
+        for seed in 0..300 {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let mut rows: Vec<u64> = (1..=random.u64(0..400)).collect();
+            let mut next = rows.len() as u64 + 1;
+            let before: BTreeSet<u64> = rows.iter().copied().collect();
+            let mut changes = random.usize(0..60);
+            let gone = RefCell::new(BTreeSet::new());
+            let size = random.u64(20..60);
+            let (found, _) = all(
+                |page| {
+                    let answer = page_of(&rows, page);
+                    for _ in 0..random.usize(0..8) {
+                        if changes == 0 {
+                            break;
+                        }
+                        changes -= 1;
+                        if random.bool() && !rows.is_empty() {
+                            gone.borrow_mut().insert(rows.remove(random.usize(0..rows.len())));
+                        } else {
+                            rows.push(next);
+                            next += 1;
+                        }
+                    }
+                    Ok(answer)
+                },
+                Pace::overlapping(size),
+            );
+            let once: BTreeSet<u64> = found.iter().copied().collect();
+            assert_eq!(once.len(), found.len(), "seed {seed}: a row twice");
+            let stayed: BTreeSet<u64> = before.difference(&gone.borrow()).copied().collect();
+            let missed: Vec<u64> = stayed.difference(&once).copied().collect();
+            assert!(missed.is_empty(), "seed {seed}, size {size}: missed {missed:?}");
+        }
+    }
+
+    #[test]
+    fn a_server_that_gives_fifty_whatever_it_is_asked_for_is_read_whole() {
+        let rows: Vec<u64> = (1..=333).collect();
+        let (found, pages) = all(|page| Ok(page_of(&rows, Page { size: 50, ..page })), Pace::overlapping(200));
+        assert_eq!((found, pages), (rows, 7));
+    }
+
+    #[test]
+    fn a_short_list_that_shrinks_is_read_again() {
+        let mut rows: Vec<u64> = (1..=120).collect();
+        let mut pages = 0;
+        let (found, _) = all(
+            |page| {
+                let answer = page_of(&rows, page);
+                pages += 1;
+                if pages == 1 {
+                    rows.retain(|id| *id != 3 && *id != 4);
+                }
+                Ok(answer)
+            },
+            Pace::fixed(50),
+        );
+        assert_eq!(found, (1..=120).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn an_error_loses_no_row() {
+        let rows: Vec<u64> = (1..=250).collect();
+        let mut calls = 0;
+        let fetch = |page| {
+            calls += 1;
+            if calls % 2 == 0 {
+                Err(ApiError::new("GET /x", ErrorKind::ServerFault, Progress::Answered))
+            } else {
+                Ok(page_of(&rows, page))
+            }
+        };
+        assert_eq!(all(fetch, Pace::overlapping(50)).0, rows);
+    }
+
+    #[test]
+    fn ids_are_kept_as_runs() {
+        let mut ids = Ids::default();
+        let mut order: Vec<u64> = (1..=1000).filter(|id| id % 100 != 0).collect();
+        fastrand::Rng::with_seed(1).shuffle(&mut order);
+        for id in &order {
+            assert!(ids.insert(*id));
+            assert!(!ids.insert(*id));
+        }
+        assert!(
+            order.iter().all(|id| ids.contains(*id)) && !ids.contains(100) && !ids.contains(0) && !ids.contains(1001)
+        );
+        assert_eq!(ids.runs.len(), 10);
+        assert!(ids.insert(u64::MAX) && ids.contains(u64::MAX));
     }
 }

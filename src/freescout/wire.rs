@@ -787,3 +787,6 @@ mod time {
         Ok(Value::deserialize(from)?.as_str().and_then(super::parse_time))
     }
 }
+
+#[cfg(test)]
+mod tests;
