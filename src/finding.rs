@@ -99,6 +99,8 @@ pub mod codes {
         READ_MISSING_PART = "read-missing-part" Warning "The archive refers to something that it does not hold";
         READ_NO_ENTRIES = "read-no-entries" Warning "A record has no messages; its description was used";
         READ_RAGGED_ROW = "read-ragged-row" Warning "A row has more or fewer cells than the header";
+        READ_SKIPPED_ROW = "read-skipped-row" Info "A row of totals is no record and was left out";
+        READ_SPREADSHEET = "read-spreadsheet" Warning "A spreadsheet program has changed a value, and the original is gone";
         READ_TRUNCATED = "read-truncated" Error "The archive ends in the middle of something";
         READ_AMBIGUOUS_DATES = "read-ambiguous-dates" Warning "Day and month cannot be told apart";
         READ_SPLIT_THREAD = "read-split-thread" Info "Messages were joined by subject and people only";
@@ -130,6 +132,10 @@ pub mod codes {
         ATTACHMENT_RENAMED = "attachment-renamed" Info "FreeScout will store the file under another name";
         ATTACHMENT_REWRITTEN = "attachment-rewritten" Info "FreeScout rewrites SVG files; bytes and size change";
         ATTACHMENT_UNREADABLE = "attachment-unreadable" Error "An attachment's bytes could not be read; a visible line names it";
+        CHAT_REPLIES = "chat-replies" Info "Replies to an imported chat never reach the customer";
+        PROFILE_FLATTENED = "profile-flattened" Warning "FreeScout strips tags and line ends from a customer's profile";
+        THREAD_ORDER = "thread-order" Warning "Threads have equal times or are out of order; FreeScout shows them in no fixed order";
+        CLOSED_EARLY = "closed-early" Warning "The closing date is missing or earlier than the last thread";
         REQUEST_TOO_BIG = "request-too-big" Warning "A conversation is too big for one request and is sent in parts";
         // Sending.
         SEND_REFUSED = "send-refused" Error "FreeScout refused it";
