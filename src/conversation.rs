@@ -56,6 +56,9 @@ pub struct Thread {
     pub kind: ThreadKind,
     /// Who wrote it.
     pub author: Author,
+    /// The writer's name in the old system, for a user given by address. If the target has no such
+    /// user, the default user is credited and `credit_line` of this name goes before the body.
+    pub shown_name: Option<String>,
     /// Clean HTML, not blank.
     pub body: String,
     /// Bare addresses, distinct.
@@ -85,6 +88,11 @@ pub enum UserRef {
     Address(String),
     /// The mapping names nobody: the target's first administrator.
     FirstAdministrator,
+}
+
+/// The visible line that names the real writer above a text that is credited to another user.
+pub fn credit_line(name: &str) -> String {
+    format!("<p><em>{}:</em></p>", crate::html::escape(name))
 }
 
 /// A file with its bytes.

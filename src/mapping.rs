@@ -4,17 +4,48 @@
 //!
 //! - [`Mapping::convert`] is pure: the same record and mapping give the same result, and nothing else happens.
 //! - Every record has an outcome: ready, skipped with a reason, or rejected with a reason.
+//! - A mapping that cannot be used is refused as a whole, with all its faults and their places.
+//! - Nothing that a rule computes is unbounded: expressions have fuel, output has a limit.
+//!
+//! The language is described in `docs/mapping.md`.
 
+use std::io;
 use std::sync::Arc;
 
 use crate::conversation::Conversation;
 use crate::finding::Finding;
 use crate::record::{Origin, Record, RecordId};
 use crate::source::Shape;
+use rules::Rules;
+
+mod bodies;
+mod convert;
+mod coverage;
+mod expression;
+mod fault;
+mod file;
+mod people;
+mod rules;
+mod threads;
+mod view;
+
+/// The mappings that come with the program, one for each source.
+const BUILT_IN: &[(&str, &str)] = &[
+    ("zendesk", include_str!("../mappings/zendesk.toml")),
+    ("mbox", include_str!("../mappings/mbox.toml")),
+    ("csv", include_str!("../mappings/csv.toml")),
+];
 
 /// A loaded mapping.
 #[derive(Debug)]
-pub struct Mapping {}
+pub struct Mapping {
+    file: String,
+    source: String,
+    shape: Shape,
+    hash: blake3::Hash,
+    names: Names,
+    rules: Rules,
+}
 
 /// What became of a record.
 #[derive(Debug)]
@@ -89,47 +120,81 @@ pub struct MappingError {
 
 impl Mapping {
     /// Loads a mapping by path, or a built-in one by name.
-    pub fn load(_file_or_name: &str) -> Result<Self, MappingError> {
-        todo!("mapping")
+    ///
+    /// A built-in name wins over a file of the same name; `./zendesk` is always a file.
+    pub fn load(file_or_name: &str) -> Result<Self, MappingError> {
+        if let Some((name, text)) = BUILT_IN.iter().find(|(name, _)| *name == file_or_name) {
+            return Self::parse(name, text);
+        }
+        let bytes = match std::fs::read(file_or_name) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let names: Vec<String> = BUILT_IN.iter().map(|(name, _)| format!("`{name}`")).collect();
+                let near = expression::nearest(file_or_name, BUILT_IN.iter().map(|(name, _)| *name));
+                let hint = match near {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("the built-in mappings are {}", names.join(", ")),
+                };
+                let problem = "there is no such file, and no built-in mapping of this name";
+                return Err(fault::without_place(file_or_name, problem, Some(&hint)));
+            }
+            Err(error) => return Err(fault::without_place(file_or_name, &error.to_string(), None)),
+        };
+        let text = match std::str::from_utf8(&bytes) {
+            Ok(text) => text,
+            Err(error) => {
+                let problem = format!("it is not UTF-8 text, from byte {} on", error.valid_up_to());
+                return Err(fault::without_place(file_or_name, &problem, None));
+            }
+        };
+        Self::parse(file_or_name, text)
     }
 
     /// Parses a mapping from text; `file` is only for messages.
-    pub fn parse(_file: &str, _text: &str) -> Result<Self, MappingError> {
-        todo!("mapping")
+    pub fn parse(file: &str, text: &str) -> Result<Self, MappingError> {
+        // Editors on Windows put a mark there, and TOML has no place for it.
+        let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
+        let file::Loaded { source, shape, names, rules } = file::load(file, text)?;
+        Ok(Self { file: file.to_owned(), hash: blake3::hash(text.as_bytes()), source, shape, names, rules })
     }
 
     /// The built-in mappings: name and text.
     pub fn built_in() -> &'static [(&'static str, &'static str)] {
-        &[]
+        BUILT_IN
     }
 
     /// The name or path it was loaded from.
     pub fn file(&self) -> &str {
-        todo!("mapping")
+        &self.file
     }
 
     /// The source it is for.
     pub fn source(&self) -> &str {
-        todo!("mapping")
+        &self.source
     }
 
     /// What the reader must know.
     pub fn shape(&self) -> &Shape {
-        todo!("mapping")
+        &self.shape
     }
 
     /// A hash of the mapping's text: unchanged while the rules are.
     pub fn hash(&self) -> blake3::Hash {
-        todo!("mapping")
+        self.hash
     }
 
     /// The names it uses.
     pub fn names(&self) -> Names {
-        todo!("mapping")
+        self.names.clone()
     }
 
     /// Turns a record into a conversation, or says why not.
-    pub fn convert(&self, _record: Record) -> Converted {
-        todo!("mapping")
+    ///
+    /// The bytes of small images that a text shows are read here; those of other files are not.
+    pub fn convert(&self, record: Record) -> Converted {
+        convert::convert(&self.rules, record)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,108 @@
+//! What is wrong with a mapping, shown with its place, as a person sees it.
+
+use std::ops::Range;
+
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+
+use super::MappingError;
+
+/// One thing that is wrong.
+#[derive(Debug)]
+pub(super) struct Fault {
+    /// Bytes of the mapping's text.
+    pub span: Range<usize>,
+    /// What was found and what would be right.
+    pub problem: String,
+    /// Advice that would work.
+    pub hint: Option<String>,
+}
+
+/// All faults of a file as one report, in the order of their places.
+pub(super) fn report(file: &str, text: &str, mut faults: Vec<Fault>) -> MappingError {
+    faults.sort_by_key(|fault| (fault.span.start, fault.span.end));
+    let blocks: Vec<String> = faults.iter().map(|fault| block(file, text, fault)).collect();
+    MappingError { file: file.to_owned(), report: blocks.join("\n") }
+}
+
+fn block(file: &str, text: &str, fault: &Fault) -> String {
+    let title = format!("could not read the mapping `{file}`");
+    let start = fault.span.start.min(text.len());
+    // An empty span points at nothing; one character makes the place visible.
+    let end = fault.span.end.clamp(start, text.len());
+    let group = Level::ERROR.primary_title(&*title).element(
+        Snippet::source(text).path(file).annotation(AnnotationKind::Primary.span(start..end).label(&*fault.problem)),
+    );
+    let mut rendered = Renderer::plain().render(&[group]);
+    rendered.push('\n');
+    if let Some(hint) = &fault.hint {
+        rendered.push_str("hint: ");
+        rendered.push_str(hint);
+        rendered.push('\n');
+    }
+    rendered
+}
+
+/// A fault that has no place in the text, such as a file that cannot be opened.
+pub(super) fn without_place(file: &str, problem: &str, hint: Option<&str>) -> MappingError {
+    let hint = hint.map(|hint| format!("hint: {hint}\n")).unwrap_or_default();
+    MappingError {
+        file: file.to_owned(),
+        report: format!("error: could not read the mapping `{file}`: {problem}\n{hint}"),
+    }
+}
+
+/// Where bytes of a TOML string's value stand in the file: escapes and line ends are counted back.
+pub(super) fn inside(text: &str, span: &Range<usize>, value: &Range<usize>) -> Range<usize> {
+    let raw = &text[span.clone()];
+    let (quote, is_basic) = match raw {
+        _ if raw.starts_with("\"\"\"") => ("\"\"\"", true),
+        _ if raw.starts_with("'''") => ("'''", false),
+        _ if raw.starts_with('"') => ("\"", true),
+        _ if raw.starts_with('\'') => ("'", false),
+        // A bare key.
+        _ => return span.start + value.start..span.start + value.end,
+    };
+    let mut at = quote.len();
+    if quote.len() == 3 {
+        at += if raw[at..].starts_with("\r\n") { 2 } else { usize::from(raw[at..].starts_with('\n')) };
+    }
+    let end_of_text = raw.len().saturating_sub(quote.len());
+    let mut decoded = 0;
+    let mut start = None;
+    while at < end_of_text {
+        if decoded >= value.start && start.is_none() {
+            start = Some(at);
+        }
+        if decoded >= value.end {
+            break;
+        }
+        let (raw_length, value_length) = if is_basic && raw[at..].starts_with('\\') {
+            escape(&raw[at..])
+        } else {
+            let length = raw[at..].chars().next().map_or(1, char::len_utf8);
+            (length, length)
+        };
+        at += raw_length;
+        decoded += value_length;
+    }
+    let start = start.unwrap_or(at);
+    span.start + start..span.start + at.max(start)
+}
+
+/// The lengths of an escape: as written, and of what it means.
+fn escape(raw: &str) -> (usize, usize) {
+    let hex = |digits: usize| {
+        let value = raw.get(2..2 + digits).and_then(|hex| u32::from_str_radix(hex, 16).ok()).and_then(char::from_u32);
+        (2 + digits, value.map_or(1, char::len_utf8))
+    };
+    match raw.as_bytes().get(1) {
+        Some(b'x') => hex(2),
+        Some(b'u') => hex(4),
+        Some(b'U') => hex(8),
+        Some(b'\n' | b'\r' | b' ' | b'\t') => {
+            let blank = raw[1..].len() - raw[1..].trim_start().len();
+            (1 + blank, 0)
+        }
+        _ => (2, 1),
+    }
+}
