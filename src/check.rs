@@ -396,6 +396,7 @@ mod tests {
             entry: time.to_owned(),
             kind: ThreadKind::Message,
             author: Author::User(UserRef::FirstAdministrator),
+            shown_name: None,
             body: "<p>x</p>".to_owned(),
             cc: Vec::new(),
             bcc: Vec::new(),
