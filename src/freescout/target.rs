@@ -65,7 +65,8 @@ pub struct Target {
     pub auth: Auth,
     /// User name and password of the web server in front of FreeScout, if it asks for them.
     pub http_login: Option<(String, SecretString)>,
-    /// A PEM file with certificates to be trusted beside those of the system.
+    /// A PEM file with certificates of authorities to be trusted beside those of the system. A server's own
+    /// self-signed certificate works too, unless it says of itself that it is an authority, as OpenSSL's default does.
     pub ca_file: Option<PathBuf>,
     /// How many connections are kept open; as many as requests are in flight.
     pub connections: usize,

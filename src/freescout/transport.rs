@@ -237,8 +237,7 @@ fn lost(endpoint: &'static str, sending: &Sending, length: u64, error: reqwest::
             None => error,
         };
     }
-    let is_certificate = has_cause::<rustls::Error>(&error);
-    let (kind, progress) = if error.is_connect() && is_certificate {
+    let (kind, progress) = if error.is_connect() && is_about_certificate(&error) {
         (ErrorKind::Untrusted, Progress::NotConnected)
     } else if error.is_connect() {
         (ErrorKind::Unreachable, Progress::NotConnected)
@@ -250,18 +249,17 @@ fn lost(endpoint: &'static str, sending: &Sending, length: u64, error: reqwest::
     ApiError::new(endpoint, kind, progress).with_cause(error.without_url())
 }
 
-/// Whether an error of this type lies beneath, also inside I/O errors, which do not show it as their source.
-fn has_cause<E: std::error::Error + 'static>(error: &reqwest::Error) -> bool {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = cause {
-        if error.is::<E>() {
-            return true;
+/// Whether a certificate is what failed. I/O errors do not show what is inside them as their source, and lie inside one another.
+fn is_about_certificate(error: &reqwest::Error) -> bool {
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = next {
+        if let Some(error) = error.downcast_ref::<rustls::Error>() {
+            return matches!(error, rustls::Error::InvalidCertificate(_));
         }
-        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        if inner.is_some_and(<dyn std::error::Error + Send + Sync>::is::<E>) {
-            return true;
-        }
-        cause = error.source();
+        next = match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
     }
     false
 }
