@@ -1,0 +1,207 @@
+//! Bytes to text, when the label is missing, unknown or a lie.
+
+use std::borrow::Cow;
+
+use charset::Charset;
+use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
+use encoding_rs::{Encoding, UTF_8, WINDOWS_1252};
+
+/// How far detection reads; a guess does not get better after that.
+const DETECT_BYTES: usize = 64 * 1024;
+
+/// Text, and what had to be decided to get it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decoded {
+    /// The text.
+    pub text: String,
+    /// Why another charset was used than the one claimed, if so; one clause.
+    pub problem: Option<String>,
+}
+
+impl Decoded {
+    fn fine(text: impl Into<String>) -> Self {
+        Self { text: text.into(), problem: None }
+    }
+}
+
+/// Decodes bytes that claim a charset, or claim none.
+///
+/// A claim is believed when the bytes bear it out. `us-ascii` counts as no claim, and so does a
+/// Latin-1 label on bytes that are UTF-8 with at least one character beyond ASCII: such bytes are
+/// never Latin-1 text in practice. Undeclared bytes are UTF-8 if they can be, else guessed.
+pub fn decode(bytes: &[u8], label: Option<&str>) -> Decoded {
+    let label = label.map(clean_label).filter(|label| !label.is_empty());
+    let claimed = label.as_deref().and_then(lookup);
+    if bytes.is_ascii() && !matches!(&claimed, Some(Claim::Charset(charset)) if !charset.is_ascii_compatible() || is_escaped(*charset))
+    {
+        if memchr::memchr(0x1B, bytes).is_some() && looks_like_iso_2022_jp(bytes) {
+            return Decoded::fine(encoding_rs::ISO_2022_JP.decode(bytes).0);
+        }
+        return Decoded::fine(String::from_utf8_lossy(bytes));
+    }
+    match (claimed, label) {
+        (Some(Claim::Dos(table)), _) => Decoded::fine(decode_dos(bytes, table)),
+        (Some(Claim::Charset(charset)), Some(label)) => decode_claimed(bytes, charset, &label),
+        (Some(Claim::Nothing), _) | (None, None) => Decoded::fine(guess(bytes)),
+        (_, label) => {
+            let label = label.unwrap_or_default();
+            Decoded { text: guess(bytes).into_owned(), problem: Some(format!("the charset `{label}` is unknown")) }
+        }
+    }
+}
+
+fn decode_claimed(bytes: &[u8], charset: Charset, label: &str) -> Decoded {
+    let is_latin = charset.name() == WINDOWS_1252.name();
+    if is_latin && std::str::from_utf8(bytes).is_ok() {
+        return Decoded {
+            text: String::from_utf8_lossy(bytes).into_owned(),
+            problem: Some(format!("the text claims `{label}` and is UTF-8")),
+        };
+    }
+    let (text, has_errors) = charset.decode_with_bom_removal(bytes);
+    if !has_errors {
+        return Decoded::fine(text);
+    }
+    if charset.name() == UTF_8.name() {
+        // One broken character in good UTF-8 is not a reason to read the rest as something else.
+        let broken = text.matches('\u{FFFD}').count();
+        let good = text.chars().filter(|c| !c.is_ascii() && *c != '\u{FFFD}').count();
+        let text = if good > broken { text } else { detect(bytes, Utf8Detection::Deny) };
+        return Decoded { text: text.into_owned(), problem: Some(format!("the text claims `{label}` and is not")) };
+    }
+    let text = match std::str::from_utf8(bytes) {
+        Ok(utf8) => Cow::Borrowed(utf8),
+        Err(_) => text,
+    };
+    Decoded { text: text.into_owned(), problem: Some(format!("the text claims `{label}` and is not")) }
+}
+
+/// UTF-8 if it can be, else whatever the bytes look most like.
+pub fn guess(bytes: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text.strip_prefix('\u{FEFF}').unwrap_or(text)),
+        Err(_) => detect(bytes, Utf8Detection::Allow),
+    }
+}
+
+fn detect(bytes: &[u8], utf8: Utf8Detection) -> Cow<'_, str> {
+    let mut detector = EncodingDetector::new(Iso2022JpDetection::Allow);
+    detector.feed(&bytes[..bytes.len().min(DETECT_BYTES)], true);
+    detector.guess(None, utf8).decode_without_bom_handling(bytes).0
+}
+
+enum Claim {
+    /// A charset of the library.
+    Charset(Charset),
+    /// A DOS code page: its upper half.
+    Dos(&'static str),
+    /// A label that says no more than none at all.
+    Nothing,
+}
+
+fn lookup(label: &str) -> Option<Claim> {
+    let name = match label {
+        "us-ascii" | "ascii" | "ansi_x3.4-1968" | "iso646-us" | "unknown-8bit" | "x-unknown" | "unknown" | "default"
+        | "8bit" | "binary" | "none" | "ansi" => return Some(Claim::Nothing),
+        "cp437" | "ibm437" | "437" => return Some(Claim::Dos(CP437)),
+        "cp850" | "ibm850" | "850" | "cp858" | "ibm00858" => return Some(Claim::Dos(CP850)),
+        "cp932" | "ms932" | "windows-932" | "cswindows31j" => "shift_jis",
+        "cp936" | "ms936" | "windows-936" | "gb2312" | "x-gbk" | "hz-gb-2312" => "gb18030",
+        "cp949" | "ms949" | "windows-949" | "uhc" | "ks_c_5601" | "ks_c_5601_1987" => "euc-kr",
+        "cp950" | "ms950" | "windows-950" => "big5",
+        "cp1250" | "cp1251" | "cp1252" | "cp1253" | "cp1254" | "cp1255" | "cp1256" | "cp1257" | "cp1258" => label,
+        "utf8" | "utf" | "utf-8mb4" | "unicode" | "utf-8-mac" => "utf-8",
+        "iso-8859-1-windows-1252" | "latin-1" | "iso8859_1" | "8859-1" | "windows-1252-1" => "iso-8859-1",
+        other => other,
+    };
+    if let Some(charset) = Charset::for_label_no_replacement(name.as_bytes()) {
+        return Some(Claim::Charset(charset));
+    }
+    // `win-1251`, `iso_8859_15`, `iso8859-15` and the like.
+    let respelt = name.replace('_', "-").replace("win-", "windows-").replace("iso8859", "iso-8859");
+    Encoding::for_label_no_replacement(respelt.as_bytes()).map(|encoding| Claim::Charset(Charset::for_encoding(encoding)))
+}
+
+/// `"3DUTF-8"`, `'utf-8'`, `charset=utf-8`, `utf-8*en` → `utf-8`.
+fn clean_label(label: &str) -> String {
+    let mut label = label.trim().trim_matches(['"', '\'', '<', '>', ';', ',', ' ']).to_ascii_lowercase();
+    for junk in ["charset=", "3d", "\"", "'"] {
+        if let Some(rest) = label.strip_prefix(junk) {
+            label = rest.to_owned();
+        }
+    }
+    match label.split_once('*') {
+        Some((name, _)) => name.to_owned(),
+        None => label,
+    }
+}
+
+/// Whether text in this charset is ASCII bytes that mean something else.
+fn is_escaped(charset: Charset) -> bool {
+    charset.name() == encoding_rs::ISO_2022_JP.name()
+}
+
+fn looks_like_iso_2022_jp(bytes: &[u8]) -> bool {
+    [b"\x1B$B", b"\x1B$@", b"\x1B(J"].iter().any(|escape| memchr::memmem::find(bytes, *escape).is_some())
+}
+
+fn decode_dos(bytes: &[u8], upper: &str) -> String {
+    let upper: Vec<char> = upper.chars().collect();
+    bytes
+        .iter()
+        .map(|&byte| match byte {
+            0..=0x7F => char::from(byte),
+            _ => upper.get(usize::from(byte) - 0x80).copied().unwrap_or('\u{FFFD}'),
+        })
+        .collect()
+}
+
+/// The upper half of code page 437.
+const CP437: &str = "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀\
+αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u{A0}";
+
+/// The upper half of code page 850.
+const CP850: &str = "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜø£Ø×ƒáíóúñÑªº¿®¬½¼¡«»░▒▓│┤ÁÂÀ©╣║╗╝¢¥┐└┴┬├─┼ãÃ╚╔╩╦╠═╬¤ðÐÊËÈıÍÎÏ┘┌█▄¦Ì▀\
+ÓßÔÒõÕµþÞÚÛÙýÝ¯´\u{AD}±‗¾¶§÷¸°¨·¹³²■\u{A0}";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_read_in_the_charset_it_is_really_in() {
+        let cases: &[(&str, &[u8], Option<&str>, &str, bool)] = &[
+            ("plain", b"hello", None, "hello", false),
+            ("undeclared UTF-8", "né".as_bytes(), None, "né", false),
+            ("undeclared Latin-1", b"caf\xE9 cr\xE8me br\xFBl\xE9e", None, "café crème brûlée", false),
+            ("false us-ascii", "né".as_bytes(), Some("us-ascii"), "né", false),
+            ("Latin-1 is windows-1252", b"\x93quoted\x94", Some("ISO-8859-1"), "“quoted”", false),
+            ("UTF-8 labelled Latin-1", "Grüße".as_bytes(), Some("iso-8859-1"), "Grüße", true),
+            ("Latin-1 labelled UTF-8", b"Gr\xFC\xDFe aus M\xFCnchen", Some("utf-8"), "Grüße aus München", true),
+            ("damaged label", "né".as_bytes(), Some("3D\"UTF-8\""), "né", false),
+            ("unknown label", "né".as_bytes(), Some("x-made-up"), "né", true),
+            ("gb2312 is gbk", b"\xC4\xE3\xBA\xC3", Some("gb2312"), "你好", false),
+            ("Korean", b"\xBE\xC8\xB3\xE7", Some("ks_c_5601-1987"), "안녕", false),
+            ("cp949", b"\xBE\xC8\xB3\xE7", Some("cp949"), "안녕", false),
+            ("cp932", b"\x93\xFA\x96\x7B", Some("cp932"), "日本", false),
+            ("ISO-2022-JP", b"\x1B$BF|K\\\x1B(B", Some("ISO-2022-JP"), "日本", false),
+            ("undeclared ISO-2022-JP", b"\x1B$BF|K\\\x1B(B", None, "日本", false),
+            ("UTF-7", b"Hi +AOk-", Some("utf-7"), "Hi é", false),
+            ("DOS", b"Gr\x81\xE1e", Some("cp850"), "Grüße", false),
+            ("DOS 437", b"Gr\x81\xE1e", Some("IBM437"), "Grüße", false),
+            ("language suffix", "né".as_bytes(), Some("utf-8*fr"), "né", false),
+            ("Cyrillic", b"\xCF\xF0\xE8\xE2\xE5\xF2", Some("windows-1251"), "Привет", false),
+        ];
+        for (name, bytes, label, expected, has_problem) in cases {
+            let decoded = decode(bytes, *label);
+            assert_eq!(decoded.text, *expected, "{name}");
+            assert_eq!(decoded.problem.is_some(), *has_problem, "{name}: {:?}", decoded.problem);
+        }
+    }
+
+    #[test]
+    fn the_dos_pages_are_whole() {
+        assert_eq!(CP437.chars().count(), 128);
+        assert_eq!(CP850.chars().count(), 128);
+    }
+}
