@@ -14,6 +14,9 @@
 //! Groups are known in one of two ways: by a key that each piece carries
 //! ([`Catalog::put`]), or by tokens that pieces share ([`Catalog::put_linked`]):
 //! pieces with a common token, directly or over others, are one group.
+//!
+//! Before it is sealed, a catalog also tells copies from originals ([`Catalog::mark_copies`]) and
+//! lets a source join what tokens left apart ([`Catalog::join_alike`]).
 
 use std::collections::VecDeque;
 use std::fs;
@@ -24,7 +27,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use crate::source::Order;
 
 /// Changes whenever a catalog of an older program must not be used again.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// How many groups are fetched at once when iterating.
 const PAGE: usize = 512;
@@ -33,6 +36,10 @@ const PAGE: usize = 512;
 pub struct Catalog {
     db: Connection,
     is_sealed: bool,
+    /// The number of the piece put last.
+    last_node: i64,
+    /// Which linked pieces hang together, once it was worked out.
+    unions: Option<Unions>,
     /// Deletes a temporary catalog when nobody reads it any more.
     _temporary: Option<tempfile::TempPath>,
 }
@@ -54,6 +61,8 @@ pub struct Piece {
     pub length: u64,
     /// The line, counted from 1, or 0 when the source does not count lines.
     pub line: u64,
+    /// Pieces with the same number here may be copies of one thing; 0: no other is like it.
+    pub same: i64,
 }
 
 /// Pieces that make up one record.
@@ -118,14 +127,15 @@ impl Catalog {
             let temporary = tempfile::NamedTempFile::new_in(scratch)
                 .map_err(|cause| CatalogError::Io { path: scratch.to_owned(), cause })?
                 .into_temp_path();
-            return Self::create(&temporary.to_path_buf(), &key, Some(temporary));
+            let path = temporary.to_path_buf();
+            return Self::create(&path, &key, Some(temporary));
         };
         if path.exists() {
             if let Ok(db) = Connection::open(path)
                 && is_sealed_for(&db, &key)
             {
                 configure(&db)?;
-                return Ok(Self { db, is_sealed: true, _temporary: None });
+                return Ok(Self { db, is_sealed: true, last_node: 0, unions: None, _temporary: None });
             }
             fs::remove_file(path).map_err(|cause| CatalogError::Io { path: path.to_owned(), cause })?;
         }
@@ -141,7 +151,7 @@ impl Catalog {
              CREATE TABLE piece (
                  node INTEGER PRIMARY KEY, grp INTEGER NOT NULL, kind INTEGER NOT NULL, at INTEGER NOT NULL,
                  version INTEGER NOT NULL, file INTEGER NOT NULL, offset INTEGER NOT NULL,
-                 length INTEGER NOT NULL, line INTEGER NOT NULL) STRICT;
+                 length INTEGER NOT NULL, line INTEGER NOT NULL, same INTEGER NOT NULL) STRICT;
              CREATE TABLE token (token INTEGER NOT NULL, node INTEGER NOT NULL) STRICT;
              CREATE TABLE named (name INTEGER NOT NULL, version INTEGER NOT NULL, kind INTEGER NOT NULL, file INTEGER NOT NULL,
                  offset INTEGER NOT NULL, length INTEGER NOT NULL, line INTEGER NOT NULL) STRICT;
@@ -149,7 +159,7 @@ impl Catalog {
         )
         .map_err(failed)?;
         db.execute("INSERT INTO meta VALUES ('key', ?1)", [key]).map_err(failed)?;
-        Ok(Self { db, is_sealed: false, _temporary: temporary })
+        Ok(Self { db, is_sealed: false, last_node: 0, unions: None, _temporary: temporary })
     }
 
     /// Whether the catalog is complete, so that the indexing pass can be left out.
@@ -167,8 +177,8 @@ impl Catalog {
     ///
     /// Gives the piece's number, for [`Catalog::link`].
     pub fn put_linked(&mut self, piece: Piece, tokens: &[i64]) -> Result<i64, CatalogError> {
-        // Negative groups are provisional and belong to one piece alone.
-        let node = self.insert(-1, piece)?;
+        // Negative groups are those of linked pieces: at first each is a group of its own.
+        let node = self.insert(-(self.last_node + 1), piece)?;
         for &token in tokens {
             self.link(node, token)?;
         }
@@ -182,10 +192,10 @@ impl Catalog {
     }
 
     fn insert(&mut self, group: i64, piece: Piece) -> Result<i64, CatalogError> {
-        let mut insert = self.db.prepare_cached(
-            "INSERT INTO piece (grp, kind, at, version, file, offset, length, line) VALUES (?1,?2,?3,?4,?5,?6,?7,?8)",
-        )?;
-        Ok(insert.insert(params![
+        self.last_node += 1;
+        let mut insert = self.db.prepare_cached("INSERT INTO piece VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)")?;
+        insert.execute(params![
+            self.last_node,
             group,
             piece.kind,
             piece.at,
@@ -193,8 +203,10 @@ impl Catalog {
             piece.file,
             piece.offset as i64,
             piece.length as i64,
-            piece.line as i64
-        ])?)
+            piece.line as i64,
+            piece.same
+        ])?;
+        Ok(self.last_node)
     }
 
     /// Remembers where something can be looked up by name (a user, a group, an organisation).
@@ -223,9 +235,130 @@ impl Catalog {
         Ok(select.query_row([format!("note {name}")], |row| row.get(0)).optional()?)
     }
 
+    /// Counts distinct `same` numbers among pieces that have one and lack `without`, and asks about those that share one.
+    ///
+    /// `is_copy` gets pieces with a common number one after the other, in the archive's order, the first
+    /// of each set with [`Turn::First`], and gives the bits to add to the `kind` of a copy; 0 is no copy.
+    pub fn mark_copies<E: From<CatalogError>>(
+        &mut self,
+        without: u8,
+        mut is_copy: impl FnMut(&Piece, Turn) -> Result<u8, E>,
+    ) -> Result<Copies, E> {
+        let (distinct, repeated) = self.find_repeated(without)?;
+        let mut copies = Copies { distinct, copies: 0 };
+        if repeated == 0 {
+            return Ok(copies);
+        }
+        let mut marked = Vec::new();
+        {
+            let sql = format!(
+                "SELECT {COLUMNS}, node FROM piece WHERE same IN (SELECT same FROM repeated) ORDER BY same, node"
+            );
+            let mut select = self.db.prepare(&sql).map_err(CatalogError::from)?;
+            let mut rows = select.query([]).map_err(CatalogError::from)?;
+            let mut before = None;
+            while let Some(row) = rows.next().map_err(CatalogError::from)? {
+                let piece = piece_of(row).map_err(CatalogError::from)?;
+                let turn = if before == Some(piece.same) { Turn::Later } else { Turn::First };
+                before = Some(piece.same);
+                let mark = is_copy(&piece, turn)?;
+                if mark != 0 {
+                    marked.push((row.get::<_, i64>(COLUMN_COUNT).map_err(CatalogError::from)?, mark));
+                }
+            }
+        }
+        copies.copies = marked.len() as u64;
+        self.mark(&marked)?;
+        Ok(copies)
+    }
+
+    fn find_repeated(&self, without: u8) -> Result<(u64, u64), CatalogError> {
+        self.db.execute_batch("CREATE TEMP TABLE repeated (same INTEGER PRIMARY KEY)")?;
+        let mut select = self.db.prepare("SELECT same, kind FROM piece WHERE same != 0 ORDER BY same")?;
+        let mut insert = self.db.prepare("INSERT OR IGNORE INTO repeated VALUES (?1)")?;
+        let mut rows = select.query([])?;
+        let (mut distinct, mut repeated) = (0, 0);
+        let mut before = None;
+        while let Some(row) = rows.next()? {
+            let (same, kind): (i64, u8) = (row.get(0)?, row.get(1)?);
+            if before == Some(same) {
+                repeated += insert.execute([same])? as u64;
+            } else {
+                distinct += u64::from(kind & without == 0);
+            }
+            before = Some(same);
+        }
+        Ok((distinct, repeated))
+    }
+
+    fn mark(&self, nodes: &[(i64, u8)]) -> Result<(), CatalogError> {
+        let mut update = self.db.prepare("UPDATE piece SET kind = kind | ?2 WHERE node = ?1")?;
+        for (node, mark) in nodes {
+            update.execute(params![node, mark])?;
+        }
+        Ok(())
+    }
+
+    /// Joins linked pieces that tokens left apart.
+    ///
+    /// `is_leftover` is asked about every linked piece with a `version` other than 0, with whether it shares its
+    /// group with others. All pieces with the `version` of a leftover then go to `choose`, by version and time, each with
+    /// its number, and whether it is a leftover; the answer names the piece to join, and the one
+    /// that was joined gets the bits of `mark`. Call once, after the pass and before [`Catalog::seal`].
+    pub fn join_alike<E: From<CatalogError>>(
+        &mut self,
+        mark: u8,
+        is_leftover: impl Fn(&Piece, Company) -> bool,
+        mut choose: impl FnMut(i64, &Piece, bool) -> Result<Option<i64>, E>,
+    ) -> Result<u64, E> {
+        let mut unions = self.take_unions()?;
+        let mut joined = Vec::new();
+        {
+            let failed = |cause| CatalogError::from(cause);
+            let company = |unions: &Unions, node: i64| {
+                if unions.has_company(node as u32) { Company::Others } else { Company::Alone }
+            };
+            self.db.execute_batch("CREATE TEMP TABLE leftover (version INTEGER PRIMARY KEY)").map_err(failed)?;
+            let sql = format!("SELECT {COLUMNS}, node FROM piece WHERE grp < 0 AND version != 0");
+            let mut all = self.db.prepare(&sql).map_err(failed)?;
+            let mut insert = self.db.prepare("INSERT OR IGNORE INTO leftover VALUES (?1)").map_err(failed)?;
+            let mut rows = all.query([]).map_err(failed)?;
+            while let Some(row) = rows.next().map_err(failed)? {
+                let piece = piece_of(row).map_err(failed)?;
+                let node: i64 = row.get(COLUMN_COUNT).map_err(failed)?;
+                if is_leftover(&piece, company(&unions, node)) {
+                    insert.execute([piece.version]).map_err(failed)?;
+                }
+            }
+            let sql = format!(
+                "SELECT {COLUMNS}, node FROM piece WHERE grp < 0 AND version IN (SELECT version FROM leftover)
+                 ORDER BY version, at, node"
+            );
+            let mut alike = self.db.prepare(&sql).map_err(failed)?;
+            let mut rows = alike.query([]).map_err(failed)?;
+            while let Some(row) = rows.next().map_err(failed)? {
+                let piece = piece_of(row).map_err(failed)?;
+                let node: i64 = row.get(COLUMN_COUNT).map_err(failed)?;
+                let is_leftover = is_leftover(&piece, company(&unions, node));
+                if let Some(other) = choose(node, &piece, is_leftover)?
+                    && unions.root(other as u32) != unions.root(node as u32)
+                {
+                    joined.push((node, other));
+                }
+            }
+        }
+        for (node, other) in &joined {
+            unions.unite(*node as u32, *other as u32);
+        }
+        self.unions = Some(unions);
+        let nodes: Vec<(i64, u8)> = joined.iter().map(|(node, _)| (*node, mark)).collect();
+        self.mark(&nodes)?;
+        Ok(nodes.len() as u64)
+    }
+
     /// Works out the groups and makes the catalog readable. Call once, after the pass.
     pub fn seal(&mut self) -> Result<(), CatalogError> {
-        self.unite_linked()?;
+        self.number_linked()?;
         self.db.execute_batch(
             "DROP TABLE token;
              CREATE INDEX piece_grp ON piece (grp, at, node);
@@ -241,31 +374,37 @@ impl Catalog {
         Ok(())
     }
 
-    /// Union-find over the tokens, read in token order so that equal ones are neighbours.
-    fn unite_linked(&mut self) -> Result<(), CatalogError> {
-        let last: i64 =
-            self.db.query_row("SELECT coalesce(max(node), 0) FROM piece WHERE grp = -1", [], |r| r.get(0))?;
-        if last == 0 {
-            return Ok(());
-        }
-        let mut unions = Unions::new(last as usize + 1);
-        {
-            let mut select = self.db.prepare("SELECT token, node FROM token ORDER BY token")?;
-            let mut rows = select.query([])?;
-            let mut before: Option<(i64, i64)> = None;
-            while let Some(row) = rows.next()? {
-                let (token, node): (i64, i64) = (row.get(0)?, row.get(1)?);
-                match before {
-                    Some((same, first)) if same == token => unions.unite(first as u32, node as u32),
-                    _ => before = Some((token, node)),
-                }
+    /// Writes down which group each linked piece ended in; most are groups of their own already.
+    fn number_linked(&mut self) -> Result<(), CatalogError> {
+        let mut unions = self.take_unions()?;
+        let mut update = self.db.prepare("UPDATE piece SET grp = ?2 WHERE node = ?1 AND grp < 0")?;
+        for node in 1..unions.parent.len() as u32 {
+            let root = unions.root(node);
+            if root != node {
+                update.execute([i64::from(node), -i64::from(root)])?;
             }
         }
-        let mut update = self.db.prepare("UPDATE piece SET grp = ?2 WHERE node = ?1 AND grp = -1")?;
-        for node in 1..=last as u32 {
-            update.execute([i64::from(node), i64::from(unions.root(node))])?;
-        }
         Ok(())
+    }
+
+    /// Union-find over the tokens, read in token order so that equal ones are neighbours.
+    fn take_unions(&mut self) -> Result<Unions, CatalogError> {
+        if let Some(unions) = self.unions.take() {
+            return Ok(unions);
+        }
+        let has_tokens: bool = self.db.query_row("SELECT EXISTS (SELECT 1 FROM token)", [], |row| row.get(0))?;
+        let mut unions = Unions::new(if has_tokens { self.last_node as usize + 1 } else { 0 });
+        let mut select = self.db.prepare("SELECT token, node FROM token ORDER BY token")?;
+        let mut rows = select.query([])?;
+        let mut before: Option<(i64, i64)> = None;
+        while let Some(row) = rows.next()? {
+            let (token, node): (i64, i64) = (row.get(0)?, row.get(1)?);
+            match before {
+                Some((same, first)) if same == token => unions.unite(first as u32, node as u32),
+                _ => before = Some((token, node)),
+            }
+        }
+        Ok(unions)
     }
 
     /// How many groups there are.
@@ -276,7 +415,7 @@ impl Catalog {
     /// The pieces under this name, newest version last.
     pub fn named(&self, name: i64) -> Result<Vec<Piece>, CatalogError> {
         let mut select = self.db.prepare_cached(
-            "SELECT kind, 0, version, file, offset, length, line FROM named WHERE name = ?1 ORDER BY version, rowid",
+            "SELECT kind, 0, version, file, offset, length, line, 0 FROM named WHERE name = ?1 ORDER BY version, rowid",
         )?;
         let rows = select.query_map([name], piece_of)?;
         Ok(rows.collect::<Result<_, _>>()?)
@@ -284,9 +423,8 @@ impl Catalog {
 
     /// The pieces of one group, by time, then as they stand in the archive.
     pub fn pieces(&self, group: i64) -> Result<Vec<Piece>, CatalogError> {
-        let mut select = self.db.prepare_cached(
-            "SELECT kind, at, version, file, offset, length, line FROM piece WHERE grp = ?1 ORDER BY at, node",
-        )?;
+        let mut select =
+            self.db.prepare_cached(&format!("SELECT {COLUMNS} FROM piece WHERE grp = ?1 ORDER BY at, node"))?;
         let rows = select.query_map([group], piece_of)?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
@@ -297,6 +435,12 @@ impl Catalog {
     }
 }
 
+/// What [`piece_of`] reads, in its order.
+const COLUMNS: &str = "kind, at, version, file, offset, length, line, same";
+
+/// How many columns that is.
+const COLUMN_COUNT: usize = 8;
+
 fn piece_of(row: &rusqlite::Row<'_>) -> rusqlite::Result<Piece> {
     Ok(Piece {
         kind: row.get(0)?,
@@ -306,6 +450,7 @@ fn piece_of(row: &rusqlite::Row<'_>) -> rusqlite::Result<Piece> {
         offset: row.get::<_, i64>(4)? as u64,
         length: row.get::<_, i64>(5)? as u64,
         line: row.get::<_, i64>(6)? as u64,
+        same: row.get(7)?,
     })
 }
 
@@ -327,7 +472,7 @@ fn is_sealed_for(db: &Connection, key: &str) -> bool {
 pub struct Groups {
     catalog: Catalog,
     order: Order,
-    page: VecDeque<(i64, i64)>,
+    page: VecDeque<Group>,
     /// The last group's place in the order: time and first piece.
     after: Option<(i64, i64)>,
     is_at_end: bool,
@@ -340,24 +485,21 @@ impl Groups {
     }
 
     fn fetch_page(&mut self) -> Result<(), CatalogError> {
-        let sql = match self.order {
-            Order::Oldest => "SELECT id, at, first FROM grp WHERE (at, first) > (?1, ?2) ORDER BY at, first LIMIT ?3",
-            Order::Newest => {
-                "SELECT id, at, first FROM grp WHERE (at, first) < (?1, ?2) ORDER BY at DESC, first DESC LIMIT ?3"
-            }
-            Order::Archive => {
-                "SELECT id, at, first FROM grp WHERE first > ?2 AND ?1 IS NOT NULL ORDER BY first LIMIT ?3"
-            }
+        let (is_after, order) = match self.order {
+            Order::Oldest => ("(at, first) > (?1, ?2)", "at, first"),
+            Order::Newest => ("(at, first) < (?1, ?2)", "at DESC, first DESC"),
+            Order::Archive => ("first > ?2 AND ?1 IS NOT NULL", "first"),
         };
         let (at, first) = self.after.unwrap_or(match self.order {
             Order::Newest => (i64::MAX, i64::MAX),
             _ => (i64::MIN, i64::MIN),
         });
-        let mut select = self.catalog.db.prepare_cached(sql)?;
+        let sql = format!("SELECT id, at, first FROM grp WHERE {is_after} ORDER BY {order} LIMIT ?3");
+        let mut select = self.catalog.db.prepare_cached(&sql)?;
         let mut rows = select.query(params![at, first, PAGE as i64])?;
         while let Some(row) = rows.next()? {
             let (id, at, first): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
-            self.page.push_back((id, at));
+            self.page.push_back(Group { id, at, pieces: Vec::new() });
             self.after = Some((at, first));
         }
         self.is_at_end = self.page.len() < PAGE;
@@ -376,19 +518,51 @@ impl Iterator for Groups {
             self.is_at_end = true;
             return Some(Err(error));
         }
-        let (id, at) = self.page.pop_front()?;
-        Some(self.catalog.pieces(id).map(|pieces| Group { id, at, pieces }))
+        let group = self.page.pop_front()?;
+        Some(self.catalog.pieces(group.id).map(|pieces| Group { pieces, ..group }))
     }
 }
 
-/// Which pieces hang together.
+/// Which of several pieces with one `same` number is being asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// The first of them.
+    First,
+    /// Any further one.
+    Later,
+}
+
+/// What [`Catalog::mark_copies`] counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Copies {
+    /// Different `same` numbers.
+    pub distinct: u64,
+    /// Pieces that were marked.
+    pub copies: u64,
+}
+
+/// Whether a linked piece shares a token with any other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Company {
+    /// It shares none.
+    Alone,
+    /// It hangs together with others.
+    Others,
+}
+
+/// Which pieces hang together. Takes four bytes for each piece, and an eighth of one.
 struct Unions {
     parent: Vec<u32>,
+    company: Vec<u64>,
 }
 
 impl Unions {
     fn new(count: usize) -> Self {
-        Self { parent: (0..count as u32).collect() }
+        Self { parent: (0..count as u32).collect(), company: vec![0; count.div_ceil(64)] }
+    }
+
+    fn has_company(&self, node: u32) -> bool {
+        self.company.get(node as usize / 64).is_some_and(|word| word >> (node % 64) & 1 == 1)
     }
 
     fn root(&mut self, mut node: u32) -> u32 {
@@ -401,6 +575,12 @@ impl Unions {
     }
 
     fn unite(&mut self, a: u32, b: u32) {
+        if a == b {
+            return;
+        }
+        for node in [a, b] {
+            self.company[node as usize / 64] |= 1 << (node % 64);
+        }
         let (a, b) = (self.root(a), self.root(b));
         // The earlier piece stays the root, so that a group's number does not depend on token order.
         let (low, high) = (a.min(b), a.max(b));

@@ -247,7 +247,9 @@ fn email_in(text: &[u8]) -> Option<String> {
     let text = text.trim_matches(|c: char| c.is_whitespace() || matches!(c, '\'' | '"' | '<' | '>' | ',' | ';'));
     // Pipermail: `user at host.org`.
     let restored = match text.split_once(" at ") {
-        Some((user, host)) if !text.contains('@') && !user.contains(' ') && host.contains('.') && !host.contains(' ') => {
+        Some((user, host))
+            if !text.contains('@') && !user.contains(' ') && host.contains('.') && !host.contains(' ') =>
+        {
             format!("{user}@{host}")
         }
         _ => text.to_owned(),
@@ -292,7 +294,11 @@ mod tests {
                 &[(None, Some("x@y.org")), (Some("Lee, Ann"), Some("a@b.org"))],
             ),
             ("missing bracket", "Ann <a@b.org", &[(Some("Ann"), Some("a@b.org"))]),
-            ("missing bracket, then more", "Ann <a@b.org, c@d.org", &[(Some("Ann"), Some("a@b.org")), (None, Some("c@d.org"))]),
+            (
+                "missing bracket, then more",
+                "Ann <a@b.org, c@d.org",
+                &[(Some("Ann"), Some("a@b.org")), (None, Some("c@d.org"))],
+            ),
             ("doubled brackets", "<<a@b.org>>", &[(None, Some("a@b.org"))]),
             ("mailto", "<mailto:a@b.org>", &[(None, Some("a@b.org"))]),
             ("bare mailto", "mailto:a@b.org", &[(None, Some("a@b.org"))]),

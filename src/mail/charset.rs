@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use charset::Charset;
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
+use charset::Charset;
 use encoding_rs::{Encoding, UTF_8, WINDOWS_1252};
 
 /// How far detection reads; a guess does not get better after that.
@@ -32,7 +32,8 @@ impl Decoded {
 pub fn decode(bytes: &[u8], label: Option<&str>) -> Decoded {
     let label = label.map(clean_label).filter(|label| !label.is_empty());
     let claimed = label.as_deref().and_then(lookup);
-    if bytes.is_ascii() && !matches!(&claimed, Some(Claim::Charset(charset)) if !charset.is_ascii_compatible() || is_escaped(*charset))
+    if bytes.is_ascii()
+        && !matches!(&claimed, Some(Claim::Charset(charset)) if !charset.is_ascii_compatible() || is_escaped(*charset))
     {
         if memchr::memchr(0x1B, bytes).is_some() && looks_like_iso_2022_jp(bytes) {
             return Decoded::fine(encoding_rs::ISO_2022_JP.decode(bytes).0);
@@ -101,8 +102,8 @@ enum Claim {
 
 fn lookup(label: &str) -> Option<Claim> {
     let name = match label {
-        "us-ascii" | "ascii" | "ansi_x3.4-1968" | "iso646-us" | "unknown-8bit" | "x-unknown" | "unknown" | "default"
-        | "8bit" | "binary" | "none" | "ansi" => return Some(Claim::Nothing),
+        "us-ascii" | "ascii" | "ansi_x3.4-1968" | "iso646-us" | "unknown-8bit" | "x-unknown" | "unknown"
+        | "default" | "8bit" | "binary" | "none" | "ansi" => return Some(Claim::Nothing),
         "cp437" | "ibm437" | "437" => return Some(Claim::Dos(CP437)),
         "cp850" | "ibm850" | "850" | "cp858" | "ibm00858" => return Some(Claim::Dos(CP850)),
         "cp932" | "ms932" | "windows-932" | "cswindows31j" => "shift_jis",
@@ -119,7 +120,8 @@ fn lookup(label: &str) -> Option<Claim> {
     }
     // `win-1251`, `iso_8859_15`, `iso8859-15` and the like.
     let respelt = name.replace('_', "-").replace("win-", "windows-").replace("iso8859", "iso-8859");
-    Encoding::for_label_no_replacement(respelt.as_bytes()).map(|encoding| Claim::Charset(Charset::for_encoding(encoding)))
+    Encoding::for_label_no_replacement(respelt.as_bytes())
+        .map(|encoding| Claim::Charset(Charset::for_encoding(encoding)))
 }
 
 /// `"3DUTF-8"`, `'utf-8'`, `charset=utf-8`, `utf-8*en` → `utf-8`.
@@ -170,7 +172,8 @@ mod tests {
 
     #[test]
     fn text_is_read_in_the_charset_it_is_really_in() {
-        let cases: &[(&str, &[u8], Option<&str>, &str, bool)] = &[
+        type Case = (&'static str, &'static [u8], Option<&'static str>, &'static str, bool);
+        let cases: &[Case] = &[
             ("plain", b"hello", None, "hello", false),
             ("undeclared UTF-8", "né".as_bytes(), None, "né", false),
             ("undeclared Latin-1", b"caf\xE9 cr\xE8me br\xFBl\xE9e", None, "café crème brûlée", false),

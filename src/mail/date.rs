@@ -179,7 +179,8 @@ impl Parts {
         if self.time.is_some() {
             return Some(());
         }
-        let end = token.iter().position(|byte| !byte.is_ascii_digit() && !matches!(byte, b':' | b'.')).unwrap_or(token.len());
+        let end =
+            token.iter().position(|byte| !byte.is_ascii_digit() && !matches!(byte, b':' | b'.')).unwrap_or(token.len());
         let (clock, rest) = token.split_at(end);
         // A fraction of a second is dropped: mail has whole seconds.
         let clock = memchr::memchr(b'.', clock).map_or(clock, |cut| &clock[..cut]);
@@ -269,10 +270,21 @@ fn month_name(token: &[u8]) -> Option<i8> {
     let found = MONTHS.iter().position(|month| token[..3].eq_ignore_ascii_case(&month[..]))?;
     // `Mart` and `Marketing` begin alike; no month is longer than its English name.
     const FULL: [&str; 12] = [
-        "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
+        "january",
+        "february",
+        "march",
+        "april",
+        "may",
+        "june",
+        "july",
+        "august",
+        "september",
+        "october",
+        "november",
         "december",
     ];
-    let is_beginning = token.len() <= FULL[found].len() && FULL[found].as_bytes()[..token.len()].eq_ignore_ascii_case(token);
+    let is_beginning =
+        token.len() <= FULL[found].len() && FULL[found].as_bytes()[..token.len()].eq_ignore_ascii_case(token);
     (is_beginning || token.eq_ignore_ascii_case(b"sept")).then_some(found as i8 + 1)
 }
 
@@ -301,14 +313,57 @@ fn zone_number(token: &[u8]) -> Option<i32> {
 /// A zone's name in seconds east of UTC. Where a name has several meanings, the one mail uses most.
 fn zone_name(name: &[u8]) -> Option<i32> {
     const MINUTES: &[(&str, i32)] = &[
-        ("gmt", 0), ("utc", 0), ("ut", 0), ("z", 0), ("wet", 0),
-        ("est", -300), ("edt", -240), ("cst", -360), ("cdt", -300), ("mst", -420), ("mdt", -360), ("pst", -480),
-        ("pdt", -420), ("akst", -540), ("akdt", -480), ("hst", -600), ("ast", -240), ("adt", -180), ("nst", -210),
-        ("ndt", -150), ("brt", -180), ("brst", -120), ("art", -180), ("clt", -240),
-        ("bst", 60), ("west", 60), ("cet", 60), ("met", 60), ("mez", 60), ("cest", 120), ("mest", 120), ("mesz", 120),
-        ("eet", 120), ("sast", 120), ("eest", 180), ("msk", 180), ("msd", 240), ("ist", 330), ("pkt", 300),
-        ("ict", 420), ("wib", 420), ("hkt", 480), ("sgt", 480), ("awst", 480), ("jst", 540), ("kst", 540),
-        ("acst", 570), ("aest", 600), ("aedt", 660), ("nzst", 720), ("nzdt", 780),
+        ("gmt", 0),
+        ("utc", 0),
+        ("ut", 0),
+        ("z", 0),
+        ("wet", 0),
+        ("est", -300),
+        ("edt", -240),
+        ("cst", -360),
+        ("cdt", -300),
+        ("mst", -420),
+        ("mdt", -360),
+        ("pst", -480),
+        ("pdt", -420),
+        ("akst", -540),
+        ("akdt", -480),
+        ("hst", -600),
+        ("ast", -240),
+        ("adt", -180),
+        ("nst", -210),
+        ("ndt", -150),
+        ("brt", -180),
+        ("brst", -120),
+        ("art", -180),
+        ("clt", -240),
+        ("bst", 60),
+        ("west", 60),
+        ("cet", 60),
+        ("met", 60),
+        ("mez", 60),
+        ("cest", 120),
+        ("mest", 120),
+        ("mesz", 120),
+        ("eet", 120),
+        ("sast", 120),
+        ("eest", 180),
+        ("msk", 180),
+        ("msd", 240),
+        ("ist", 330),
+        ("pkt", 300),
+        ("ict", 420),
+        ("wib", 420),
+        ("hkt", 480),
+        ("sgt", 480),
+        ("awst", 480),
+        ("jst", 540),
+        ("kst", 540),
+        ("acst", 570),
+        ("aest", 600),
+        ("aedt", 660),
+        ("nzst", 720),
+        ("nzdt", 780),
     ];
     let found = MINUTES.iter().find(|(known, _)| known.as_bytes().eq_ignore_ascii_case(name));
     // Military letters were defined the wrong way round once; RFC 5322 says to read them as UTC.

@@ -121,7 +121,7 @@ pub fn field_name(line: &[u8]) -> Option<(usize, usize)> {
     while name_end > 0 && matches!(line[name_end - 1], b' ' | b'\t') {
         name_end -= 1;
     }
-    let is_name = name_end > 0 && line[..name_end].iter().all(|byte| byte.is_ascii_graphic());
+    let is_name = name_end > 0 && line[..name_end].iter().all(u8::is_ascii_graphic);
     is_name.then_some((name_end, colon + 1))
 }
 
@@ -170,7 +170,9 @@ pub fn unfold(value: &[u8]) -> Cow<'_, [u8]> {
     if memchr(b'\n', value).is_none() {
         return Cow::Borrowed(value.trim_ascii());
     }
-    Cow::Owned(value.iter().copied().filter(|byte| !matches!(byte, b'\n' | b'\r')).collect::<Vec<_>>().trim_ascii().to_vec())
+    Cow::Owned(
+        value.iter().copied().filter(|byte| !matches!(byte, b'\n' | b'\r')).collect::<Vec<_>>().trim_ascii().to_vec(),
+    )
 }
 
 /// Unfolds a value and decodes encoded words and raw 8-bit text in it.
@@ -413,7 +415,13 @@ pub fn message_ids(value: &[u8]) -> Vec<&[u8]> {
     }
     if ids.is_empty() {
         let is_id = |token: &&[u8]| memchr(b'@', token).is_some() && token.len() > 2;
-        ids.extend(value.split(u8::is_ascii_whitespace).map(|token| token.strip_prefix(b"<").unwrap_or(token)).filter(is_id).take(1));
+        ids.extend(
+            value
+                .split(u8::is_ascii_whitespace)
+                .map(|token| token.strip_prefix(b"<").unwrap_or(token))
+                .filter(is_id)
+                .take(1),
+        );
     }
     ids
 }

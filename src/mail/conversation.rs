@@ -1,0 +1,222 @@
+//! Messages that belong together, as one record.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use crate::content::Content;
+use crate::finding::codes;
+use crate::mail::address::Address;
+use crate::mail::labels::{self, System};
+use crate::mail::{Mail, Sent};
+use crate::record::{Attachment, Entry, Oddity, Origin, Person, Record, RecordId};
+
+/// Who is on our side: `shape.own`.
+#[derive(Debug, Clone, Default)]
+pub struct Own {
+    addresses: Vec<String>,
+    /// With the `@`.
+    domains: Vec<String>,
+}
+
+impl Own {
+    /// Takes addresses (`support@example.org`) and domains (`@example.org`), in any case.
+    pub fn new(own: &[String]) -> Self {
+        let (domains, addresses) =
+            own.iter().map(|entry| entry.trim().to_lowercase()).partition(|entry| entry.starts_with('@'));
+        Self { addresses, domains }
+    }
+
+    /// Whether an address is ours.
+    pub fn has(&self, email: &str) -> bool {
+        let email = email.to_lowercase();
+        self.addresses.contains(&email)
+            || email.rfind('@').is_some_and(|at| self.domains.iter().any(|domain| *domain == email[at..]))
+    }
+}
+
+/// One message of a conversation and where it stands.
+#[derive(Debug, Clone)]
+pub struct Message {
+    /// What it says.
+    pub mail: Mail,
+    /// When it was sent.
+    pub sent: Sent,
+    /// Unique in the conversation: the Message-ID, or a hash.
+    pub id: String,
+    /// For people.
+    pub origin: Origin,
+    /// The file that holds it.
+    pub path: Arc<Path>,
+    /// Its first byte.
+    pub offset: u64,
+    /// Its length as it stands.
+    pub length: u64,
+    /// Whether `>From ` lines lose one `>` when it is read again.
+    pub is_quoted: bool,
+    /// Labels of other copies of it.
+    pub more_labels: Vec<String>,
+    /// Where other copies stand that differ in a few lines.
+    pub near_copies: Vec<Origin>,
+    /// Whether it hangs together with the others by subject and people only.
+    pub is_joined: bool,
+}
+
+impl Message {
+    fn labels(&self) -> impl Iterator<Item = &str> {
+        self.mail.labels.iter().chain(&self.more_labels).map(String::as_str)
+    }
+
+    fn has(&self, system: System) -> bool {
+        self.labels().any(|label| labels::system(label) == Some(system))
+    }
+
+    /// Spam, trash and drafts; a copy in the inbox says that it is none of them.
+    fn standing(&self) -> Option<&'static str> {
+        if self.has(System::Inbox) {
+            return None;
+        }
+        [(System::Spam, "spam"), (System::Trash, "trash"), (System::Draft, "draft")]
+            .into_iter()
+            .find(|(system, _)| self.has(*system))
+            .map(|(_, word)| word)
+    }
+}
+
+/// Makes one record of the messages of a conversation, oldest first; `None` without messages.
+///
+/// `folder` is the file or folder they lay in, kept as a field. The record is `spam`, `trash` or
+/// `draft` only if every message is.
+pub fn record(source: &str, messages: Vec<Message>, own: &Own, folder: &str) -> Option<Record> {
+    let first = messages.first()?;
+    let standing = first.standing();
+    let mut record = Record {
+        id: RecordId::new(source, first.id.clone()),
+        origin: first.origin.clone(),
+        subject: first.mail.subject.clone(),
+        status: standing.filter(|_| messages.iter().all(|message| message.standing() == standing)).map(str::to_owned),
+        channel: Some("email".to_owned()),
+        requester: requester(&messages, own),
+        assignee: None,
+        cc: Vec::new(),
+        tags: Vec::new(),
+        created_at: messages.iter().find_map(|message| message.sent.at),
+        updated_at: messages.iter().rev().find_map(|message| message.sent.at),
+        closed_at: None,
+        url: None,
+        entries: Vec::with_capacity(messages.len()),
+        fields: Map::new(),
+        oddities: Vec::new(),
+    };
+    record.fields.insert("folder".to_owned(), Value::String(folder.to_owned()));
+    for key in ["list_id", "mailing_list", "auto_submitted", "precedence", "x_spam_flag"] {
+        if let Some(value) = messages.iter().find_map(|message| message.mail.fields.get(key)) {
+            record.fields.insert(key.to_owned(), value.clone());
+        }
+    }
+    collect_labels(&mut record, &messages);
+    for message in messages {
+        push(&mut record, message, own);
+    }
+    Some(record)
+}
+
+fn collect_labels(record: &mut Record, messages: &[Message]) {
+    let mut system_labels: Vec<Value> = Vec::new();
+    for label in messages.iter().flat_map(Message::labels) {
+        if labels::system(label).is_none() {
+            if !record.tags.iter().any(|tag| tag == label) {
+                record.tags.push(label.to_owned());
+            }
+        } else if !system_labels.iter().any(|known| known == label) {
+            system_labels.push(Value::String(label.to_owned()));
+        }
+    }
+    if !system_labels.is_empty() {
+        record.fields.insert("labels".to_owned(), Value::Array(system_labels));
+    }
+}
+
+/// The first sender who is not us; if we wrote first, the first of those we wrote to.
+fn requester(messages: &[Message], own: &Own) -> Option<Person> {
+    let is_theirs = |address: &&Address| address.email.as_ref().is_some_and(|email| !own.has(email));
+    let sender = || messages.iter().flat_map(|message| &message.mail.from).find(is_theirs);
+    let receiver =
+        || messages.iter().flat_map(|message| message.mail.to.iter().chain(&message.mail.cc)).find(is_theirs);
+    let is_begun_by_us =
+        messages.first().and_then(|message| message.mail.from.first()).and_then(|from| from.email.as_ref());
+    let found = match is_begun_by_us {
+        Some(email) if own.has(email) => receiver().or_else(sender),
+        _ => sender().or_else(receiver),
+    };
+    let anybody = || messages.iter().flat_map(|message| &message.mail.from).next();
+    found.or_else(anybody).map(|address| person(address, own))
+}
+
+fn person(address: &Address, own: &Own) -> Person {
+    let is_own = address.email.as_ref().is_some_and(|email| own.has(email));
+    Person {
+        name: address.name.clone(),
+        emails: address.email.iter().cloned().collect(),
+        role: Some(if is_own { "agent" } else { "customer" }.to_owned()),
+        ..Person::default()
+    }
+}
+
+fn push(record: &mut Record, message: Message, own: &Own) {
+    let mut odd = |code: &'static str, text: String| {
+        record.oddities.push(Oddity { code, origin: message.origin.clone(), message: text });
+    };
+    if let Some(problem) = &message.sent.problem {
+        odd(codes::READ_DATE, problem.clone());
+    }
+    for problem in &message.mail.problems {
+        odd(problem.code, problem.message.clone());
+    }
+    for copy in &message.near_copies {
+        odd(codes::READ_DUPLICATE, format!("another copy of it at {copy} differs in a few lines; this one counts"));
+    }
+    if message.is_joined {
+        odd(codes::READ_SPLIT_THREAD, "joined by subject and people; no reference leads to the rest".to_owned());
+    }
+    let is_draft = message.has(System::Draft) && !message.has(System::Inbox) && !message.has(System::Sent);
+    // Somebody known by name only cannot be written to.
+    let people = |addresses: &[Address]| -> Vec<Person> {
+        addresses.iter().filter(|address| address.email.is_some()).map(|address| person(address, own)).collect()
+    };
+    let attachments = message
+        .mail
+        .files
+        .iter()
+        .map(|file| Attachment {
+            name: file.name.clone(),
+            mime: Some(file.mime.clone()),
+            content_id: file.content_id.clone(),
+            is_inline: file.is_inline,
+            content: Content::MailPart {
+                path: Arc::clone(&message.path),
+                offset: message.offset,
+                message_length: message.length,
+                is_mbox: message.is_quoted,
+                part: file.part,
+                length: file.length,
+            },
+        })
+        .collect();
+    let author = message.mail.from.first().or(message.mail.sender.first()).or(message.mail.reply_to.first());
+    record.entries.push(Entry {
+        kind: if is_draft { "draft" } else { "message" }.to_owned(),
+        is_public: !is_draft,
+        author: author.map(|address| person(address, own)),
+        to: people(&message.mail.to),
+        cc: people(&message.mail.cc),
+        bcc: people(&message.mail.bcc),
+        created_at: message.sent.at,
+        attachments,
+        body: message.mail.body,
+        fields: message.mail.fields,
+        id: message.id,
+        origin: message.origin,
+    });
+}

@@ -1,0 +1,301 @@
+//! Reads conversations back by position, on OS threads, and gives them out in order.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+
+use jiff::tz::TimeZone;
+
+use crate::catalog::{CatalogError, Group, Groups, Piece};
+use crate::input::Input;
+use crate::mail::conversation::{self, Message, Own};
+use crate::mail::header::{Fields, Headers};
+use crate::mail::threads::flags;
+use crate::mail::{self, Mail, Sent, labels};
+use crate::record::{Origin, Record};
+use crate::source::mbox::{MESSAGE_BYTES, read_at};
+use crate::source::{ReadError, Shape};
+
+/// How many conversations travel together, so that OS threads are not woken for each.
+const BATCH: usize = 64;
+
+/// How many bytes of messages travel together, so that memory stays bounded.
+const BATCH_BYTES: u64 = 1 << 20;
+
+/// How many batches may wait at each end of an OS thread.
+const WAITING: usize = 2;
+
+/// More OS threads than this wait for the one that reads the index.
+const MOST_THREADS: usize = 4;
+
+/// Parsing is bounded in depth; this is plenty, whatever the platform's default.
+const STACK_BYTES: usize = 8 << 20;
+
+/// How much of a copy is looked at for its labels.
+const HEAD_BYTES: u64 = 64 * 1024;
+
+type Answer = Result<Record, ReadError>;
+
+/// Open files of the archive, the latest few.
+pub struct Files {
+    input: Input,
+    open: VecDeque<(u32, File)>,
+}
+
+impl Files {
+    const MOST: usize = 16;
+
+    /// Opens nothing yet.
+    pub fn new(input: Input) -> Self {
+        Self { input, open: VecDeque::new() }
+    }
+
+    /// Reads a stretch of a file; fewer bytes when the file ends before.
+    pub fn read(&mut self, file: u32, offset: u64, length: u64) -> io::Result<Vec<u8>> {
+        if let Some((_, open)) = self.open.iter_mut().find(|(number, _)| *number == file) {
+            return read_at(open, offset, length);
+        }
+        let mut open = File::open(&self.input.files()[file as usize].path)?;
+        let bytes = read_at(&mut open, offset, length)?;
+        if self.open.len() >= Self::MOST {
+            self.open.pop_front();
+        }
+        self.open.push_back((file, open));
+        Ok(bytes)
+    }
+}
+
+/// What a worker needs to turn a group into a record.
+struct Worker {
+    source: &'static str,
+    input: Input,
+    files: Files,
+    own: Arc<Own>,
+    zone: TimeZone,
+}
+
+/// Starts the OS threads and gives their records in the catalog's order.
+pub fn records(source: &'static str, input: &Input, groups: Groups, shape: &Shape, zone: &TimeZone) -> Records {
+    let count = thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
+    let own = Arc::new(Own::new(&shape.own));
+    let mut lanes = Vec::new();
+    let mut outlets = VecDeque::new();
+    for number in 0..count {
+        let (job_sender, jobs) = sync_channel::<Vec<Group>>(WAITING);
+        let (answer_sender, answers) = sync_channel::<Vec<Answer>>(WAITING);
+        let worker = Worker {
+            source,
+            files: Files::new(input.clone()),
+            input: input.clone(),
+            own: Arc::clone(&own),
+            zone: zone.clone(),
+        };
+        let spawned = thread::Builder::new()
+            .name(format!("mbox-{number}"))
+            .stack_size(STACK_BYTES)
+            .spawn(move || worker.run(&jobs, &answer_sender));
+        if spawned.is_ok() {
+            lanes.push(job_sender);
+            outlets.push_back(answers);
+        }
+    }
+    let (end_sender, end) = sync_channel(1);
+    let spawned = thread::Builder::new().name("mbox-index".to_owned()).spawn(move || deal(groups, &lanes, &end_sender));
+    let file = input.files().first().map_or_else(|| Arc::from("-"), |file| Arc::clone(&file.shown));
+    Records {
+        lanes: outlets,
+        end,
+        current: Vec::new().into_iter(),
+        origin: Origin::whole(&file),
+        is_done: spawned.is_err(),
+    }
+}
+
+/// How dealing ended.
+enum End {
+    /// Every group was dealt.
+    Whole,
+    /// The index failed on the way.
+    Failed(CatalogError),
+}
+
+/// Deals batches of groups to the workers in turn.
+fn deal(groups: Groups, lanes: &[SyncSender<Vec<Group>>], end: &SyncSender<End>) {
+    let mut batch = Vec::with_capacity(BATCH);
+    let mut bytes = 0;
+    let mut lane = 0;
+    let mut outcome = End::Whole;
+    for group in groups {
+        let group = match group {
+            Ok(group) => group,
+            Err(error) => {
+                outcome = End::Failed(error);
+                break;
+            }
+        };
+        bytes += group.pieces.iter().map(|piece| piece.length).sum::<u64>();
+        batch.push(group);
+        if batch.len() >= BATCH || bytes >= BATCH_BYTES {
+            bytes = 0;
+            if lanes[lane].send(std::mem::take(&mut batch)).is_err() {
+                // Nobody reads any more.
+                return;
+            }
+            lane = (lane + 1) % lanes.len();
+        }
+    }
+    if !batch.is_empty() && lanes[lane].send(batch).is_err() {
+        return;
+    }
+    // The reader may be gone; then nobody needs to know.
+    let _ = end.send(outcome);
+}
+
+/// The records of an mbox, in order.
+pub struct Records {
+    /// The next batch comes from the first; then it goes to the back.
+    lanes: VecDeque<Receiver<Vec<Answer>>>,
+    end: Receiver<End>,
+    current: std::vec::IntoIter<Answer>,
+    origin: Origin,
+    is_done: bool,
+}
+
+impl Iterator for Records {
+    type Item = Answer;
+
+    fn next(&mut self) -> Option<Answer> {
+        loop {
+            if let Some(answer) = self.current.next() {
+                return Some(answer);
+            }
+            if self.is_done {
+                return None;
+            }
+            let lane = self.lanes.pop_front()?;
+            match lane.recv() {
+                Ok(batch) => {
+                    self.current = batch.into_iter();
+                    self.lanes.push_back(lane);
+                }
+                Err(_) => {
+                    // The lane whose turn it is has ended: so has everything, and it must say why.
+                    self.is_done = true;
+                    let cause = match self.end.recv() {
+                        Ok(End::Whole) => return None,
+                        Ok(End::Failed(error)) => io::Error::other(error),
+                        Err(_) => io::Error::other("a reading OS thread ended early"),
+                    };
+                    return Some(Err(ReadError::Io { origin: self.origin.clone(), cause }));
+                }
+            }
+        }
+    }
+}
+
+impl Worker {
+    fn run(mut self, jobs: &Receiver<Vec<Group>>, answers: &SyncSender<Vec<Answer>>) {
+        for batch in jobs {
+            let batch = batch.into_iter().filter_map(|group| self.record(&group).transpose()).collect();
+            if answers.send(batch).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn record(&mut self, group: &Group) -> Result<Option<Record>, ReadError> {
+        let Some(first) = group.pieces.first() else { return Ok(None) };
+        let mut messages: Vec<(i64, Message)> = Vec::with_capacity(group.pieces.len());
+        for piece in &group.pieces {
+            let origin = self.origin(piece);
+            if piece.kind & flags::TOO_LARGE != 0 {
+                let limit = format!("{} MiB", MESSAGE_BYTES >> 20);
+                return Err(ReadError::TooLarge { origin, what: "a message", limit });
+            }
+            if piece.kind & flags::COPY != 0 {
+                continue;
+            }
+            let failed = |cause| ReadError::Io { origin: origin.clone(), cause };
+            let bytes = self.files.read(piece.file, piece.offset, piece.length).map_err(failed)?;
+            if (bytes.len() as u64) < piece.length {
+                return Err(ReadError::Truncated { origin });
+            }
+            let is_repeated = messages.iter().any(|(same, _)| *same == piece.same);
+            let message = self.message(piece, bytes, is_repeated, origin);
+            messages.push((piece.same, message));
+        }
+        for piece in group.pieces.iter().filter(|piece| piece.kind & flags::COPY != 0) {
+            let head = self.files.read(piece.file, piece.offset, piece.length.min(HEAD_BYTES));
+            let head = head.map_err(|cause| ReadError::Io { origin: self.origin(piece), cause })?;
+            let Some((_, message)) = messages.iter_mut().find(|(same, _)| *same == piece.same) else { continue };
+            add_labels(message, &head);
+            if piece.kind & flags::NEARLY != 0 {
+                message.near_copies.push(Origin::byte(&self.input.files()[piece.file as usize].shown, piece.offset));
+            }
+        }
+        let folder = Arc::clone(&self.input.files()[first.file as usize].shown);
+        let messages = messages.into_iter().map(|(_, message)| message).collect();
+        Ok(conversation::record(self.source, messages, &self.own, &folder))
+    }
+
+    fn message(&mut self, piece: &Piece, bytes: Vec<u8>, is_repeated: bool, origin: Origin) -> Message {
+        let envelope = self.envelope(piece);
+        let is_quoted = !is_mboxcl2(&bytes);
+        let content_id = (piece.kind & flags::NO_ID != 0).then(|| mail::content_id(&bytes, &envelope));
+        let repeated = is_repeated.then(|| mail::body_hash(&bytes));
+        let bytes = if is_quoted { mail::unquote(bytes) } else { bytes };
+        let mail = Mail::parse(&bytes);
+        let headers = Headers::new(Fields::of_message(&bytes).collect());
+        let mut id = mail.message_id.clone().or(content_id).unwrap_or_default();
+        if let Some(hash) = repeated {
+            // The same id on another text: another message.
+            id = format!("{id}~{}", &hash.to_hex()[..8]);
+        }
+        Message {
+            sent: Sent::of(&headers, &envelope, &self.zone),
+            mail,
+            id,
+            origin,
+            path: Arc::clone(&self.input.files()[piece.file as usize].path),
+            offset: piece.offset,
+            length: piece.length,
+            is_quoted,
+            more_labels: Vec::new(),
+            near_copies: Vec::new(),
+            is_joined: piece.kind & flags::JOINED != 0,
+        }
+    }
+
+    /// The separator line before a message.
+    fn envelope(&mut self, piece: &Piece) -> Vec<u8> {
+        const ENVELOPE: u64 = 512;
+        let start = piece.offset.saturating_sub(ENVELOPE);
+        let before = self.files.read(piece.file, start, piece.offset - start).unwrap_or_default();
+        let line = before.strip_suffix(b"\n").unwrap_or(&before);
+        let start = memchr::memrchr(b'\n', line).map_or(0, |at| at + 1);
+        line[start..].trim_ascii_end().to_vec()
+    }
+
+    fn origin(&self, piece: &Piece) -> Origin {
+        Origin::byte(&self.input.files()[piece.file as usize].shown, piece.offset)
+    }
+}
+
+/// Whether the message stands unquoted: it was counted, and has a line that would have been quoted.
+fn is_mboxcl2(message: &[u8]) -> bool {
+    memchr::memmem::find(message, b"\nFrom ").is_some()
+        && Fields::of_message(message).any(|field| field.name.eq_ignore_ascii_case(b"Content-Length"))
+}
+
+/// Gives a message the labels of its copy: Gmail labels each separately.
+fn add_labels(message: &mut Message, copy: &[u8]) {
+    let raw = Fields::of_message(copy).find(|field| field.name.eq_ignore_ascii_case(b"X-Gmail-Labels"));
+    for label in raw.map(|field| labels::split(field.value)).unwrap_or_default() {
+        if !message.mail.labels.contains(&label) && !message.more_labels.contains(&label) {
+            message.more_labels.push(label);
+        }
+    }
+}
