@@ -78,7 +78,17 @@ pub(super) fn engine() -> Environment<'static> {
     engine.set_undefined_behavior(UndefinedBehavior::Chainable);
     engine.set_debug(true);
     engine.add_filter("date", date);
+    // A field that is `null` shows nothing, and truth looks as it does in archives.
+    engine.set_formatter(|output, state, value| match value.kind() {
+        ValueKind::None | ValueKind::Undefined => Ok(()),
+        ValueKind::Bool => Ok(output.write_str(truth(value))?),
+        _ => minijinja::escape_formatter(output, state, value),
+    });
     engine
+}
+
+fn truth(value: &Value) -> &'static str {
+    if value.is_true() { "true" } else { "false" }
 }
 
 /// `{{ created_at | date("%d.%m.%Y", zone="Europe/Berlin") }}`
@@ -191,6 +201,7 @@ impl Expression {
 fn owned(value: &Value) -> Found<'static> {
     let text = |value: &Value| match value.as_str() {
         Some(text) => text.to_owned(),
+        None if value.kind() == ValueKind::Bool => truth(value).to_owned(),
         None => value.to_string(),
     };
     match value.kind() {
@@ -561,4 +572,62 @@ pub(super) fn nearest<'k>(found: &str, known: impl Iterator<Item = &'k str>) -> 
         .filter(|(likeness, _)| *likeness > 0.8)
         .max_by(|(one, _), (other, _)| one.total_cmp(other))
         .map(|(_, word)| word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fields_that_code_reads_are_found() {
+        let cases: &[(&str, bool, &[&[&str]])] = &[
+            ("group", false, &[&["group"]]),
+            ("via.source.rel", false, &[&["via", "source", "rel"]]),
+            (r#"custom_fields["Order number"]"#, false, &[&["custom_fields", "Order number"]]),
+            (r#"fields['a'].b["c"]"#, false, &[&["fields", "a", "b", "c"]]),
+            ("'spam' in tags and not x is defined", false, &[&["tags"], &["x"]]),
+            ("a | default('b') | upper ~ c", false, &[&["a"], &["c"]]),
+            ("name.split('x')[0]", false, &[&["name"]]),
+            ("range(3) and a[0].b", false, &[&["a"]]),
+            ("date(x, zone=y)", false, &[&["x"], &["y"]]),
+            ("priority {{ id }} {# subject #}{% if a.b == 'c.d' %}e{% endif %}", true, &[&["id"], &["a", "b"]]),
+            ("{% set x = url %}{{ 'it\\'s ' ~ x }}", true, &[&["url"], &["x"]]),
+            ("no code at all { % }", true, &[]),
+        ];
+        for (text, is_template, expected) in cases {
+            let expected: Vec<Vec<String>> =
+                expected.iter().map(|path| path.iter().map(|step| (*step).to_owned()).collect()).collect();
+            assert_eq!(paths(text, *is_template), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn only_a_path_alone_is_looked_up_without_the_engine() {
+        let cases: &[(&str, bool)] = &[
+            ("group", true),
+            (" via.source.rel ", true),
+            (r#"fields["Order number"]"#, true),
+            ("fields[name]", false),
+            ("a.b or c", false),
+            ("'text'", false),
+            ("true", false),
+            ("a | upper", false),
+            ("a()", false),
+            ("12", false),
+            ("", false),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(simple_path(text).is_some(), *expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn any_text_is_scanned_without_a_panic() {
+        for text in ["'", "\"\\", "a[\"", "a[\"\\", "a['x'", "{{", "{%", "ä.ö['ü']", "a.", "|", "is", "{{ä"] {
+            let _ = paths(text, false);
+            let _ = paths(text, true);
+            let _ = simple_path(text);
+            let _ = Expression::value(text, Scope::Record);
+        }
+    }
 }

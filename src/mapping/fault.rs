@@ -70,18 +70,19 @@ pub(super) fn inside(text: &str, span: &Range<usize>, value: &Range<usize>) -> R
     let mut decoded = 0;
     let mut start = None;
     while at < end_of_text {
-        if decoded >= value.start && start.is_none() {
-            start = Some(at);
-        }
-        if decoded >= value.end {
-            break;
-        }
         let (raw_length, value_length) = if is_basic && raw[at..].starts_with('\\') {
             escape(&raw[at..])
         } else {
             let length = raw[at..].chars().next().map_or(1, char::len_utf8);
             (length, length)
         };
+        // A line continuation means nothing, and nothing starts there.
+        if decoded >= value.start && value_length > 0 && start.is_none() {
+            start = Some(at);
+        }
+        if decoded >= value.end {
+            break;
+        }
         at += raw_length;
         decoded += value_length;
     }
@@ -104,5 +105,40 @@ fn escape(raw: &str) -> (usize, usize) {
             (1 + blank, 0)
         }
         _ => (2, 1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_inside_strings_are_found_again_in_the_file() {
+        let cases: &[(&str, &str)] = &[
+            ("'plain HERE'", "basic"),
+            ("\"plain HERE\"", "basic"),
+            ("\"\\u00e4\\t\\\" HERE \\n\"", "escapes"),
+            ("\"ä HERE\"", "two bytes"),
+            ("\"\"\"\nfirst\n\\\n   HERE\"\"\"", "line continuation"),
+            ("'''\r\nHERE'''", "literal over lines"),
+            ("HERE", "bare key"),
+        ];
+        for (raw, name) in cases {
+            let text = format!("key = {raw}");
+            let value = match *name {
+                "bare key" => "HERE".to_owned(),
+                _ => toml::from_str::<toml::Table>(&text).unwrap()["key"].as_str().unwrap().to_owned(),
+            };
+            let at = value.find("HERE").unwrap();
+            let found = inside(&text, &(6..text.len()), &(at..at + 4));
+            assert_eq!(&text[found], "HERE", "{name}");
+        }
+    }
+
+    #[test]
+    fn an_end_in_the_middle_of_an_escape_stays_inside_the_text() {
+        let text = r#"key = "\u00e4""#;
+        assert_eq!(inside(text, &(6..text.len()), &(0..1)), 7..13);
+        assert_eq!(inside(text, &(6..text.len()), &(9..12)), 13..13);
     }
 }

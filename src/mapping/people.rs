@@ -251,3 +251,55 @@ pub(super) fn cut(text: &str, what: &str, findings: &mut Vec<Finding>) -> String
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_kept_as_freescout_keeps_them() {
+        let long = format!("{}@example.org", "a".repeat(191));
+        let cases: &[(&str, Option<&str>)] = &[
+            ("Ada@Example.ORG", Some("ada@example.org")),
+            (" <ada@example.org> ", Some("ada@example.org")),
+            ("MAILTO:ada@example.org", Some("ada@example.org")),
+            ("ada.@example.org.", Some("ada@example.org")),
+            ("a+b=c/d'e@sub.example.org", Some("a+b=c/d'e@sub.example.org")),
+            ("ada", None),
+            ("ada@localhost", None),
+            ("@example.org", None),
+            ("ada@@example.org", None),
+            ("a b@example.org", None),
+            ("ada@example..org", None),
+            ("ada@exämple.org", None),
+            ("Ada <ada@example.org>", None),
+            ("ada@example.org, bob@example.org", None),
+            ("", None),
+            (&long, None),
+        ];
+        for (written, expected) in cases {
+            assert_eq!(stored_address(written).as_deref(), *expected, "{written}");
+        }
+    }
+
+    #[test]
+    fn names_are_split_where_first_and_last_name_meet() {
+        let long = "x".repeat(300);
+        let cases: &[(&str, (&str, &str))] = &[
+            ("Ada", ("Ada", "")),
+            ("Ada King Lovelace", ("Ada", "King Lovelace")),
+            ("  Ada   Lovelace ", ("Ada", "Lovelace")),
+            ("Lovelace, Ada", ("Ada", "Lovelace")),
+            ("Printers, Inc.", ("Printers,", "Inc.")),
+            ("\"Ada Lovelace\"", ("Ada", "Lovelace")),
+            ("ada@example.org", ("", "")),
+            ("李小龙", ("李小龙", "")),
+            ("", ("", "")),
+            (&long, (&long[..255], "")),
+        ];
+        for (name, (first, last)) in cases {
+            let person = Person::with_email("ADA@example.org", Some((*name).to_owned()));
+            assert_eq!(names(&person, &mut Vec::new()), ((*first).to_owned(), (*last).to_owned()), "{name}");
+        }
+    }
+}
