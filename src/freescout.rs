@@ -36,6 +36,8 @@ mod request;
 #[cfg(test)]
 mod stub;
 mod target;
+#[cfg(test)]
+mod tests;
 mod transport;
 mod walk;
 pub mod wire;
