@@ -429,6 +429,33 @@ impl Catalog {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
+    /// How many groups have a piece of this kind as their newest, by version.
+    pub fn newest_count(&self, kind: u8) -> Result<u64, CatalogError> {
+        let sql = "SELECT count(*) FROM (SELECT kind, max(version) FROM piece GROUP BY grp) WHERE kind = ?1";
+        Ok(self.db.query_row(sql, [kind], |row| row.get::<_, i64>(0))? as u64)
+    }
+
+    /// How many different names there are for pieces of this kind.
+    pub fn name_count(&self, kind: u8) -> Result<u64, CatalogError> {
+        let sql = "SELECT count(DISTINCT name) FROM named WHERE kind = ?1";
+        Ok(self.db.query_row(sql, [kind], |row| row.get::<_, i64>(0))? as u64)
+    }
+
+    /// How many named pieces of this kind carry a name that is neither a group nor that of a piece of kind `anchor`,
+    /// and the first of them.
+    pub fn orphans(&self, kind: u8, anchor: u8) -> Result<(u64, Option<Piece>), CatalogError> {
+        let mut select = self.db.prepare(
+            "SELECT kind, 0, version, file, offset, length, line, 0, count(*), min(rowid) FROM named AS n WHERE kind = ?1
+             AND NOT EXISTS (SELECT 1 FROM grp WHERE id = n.name)
+             AND NOT EXISTS (SELECT 1 FROM named WHERE name = n.name AND kind = ?2)",
+        )?;
+        let found = select.query_row([kind, anchor], |row| match row.get::<_, i64>(8)? {
+            0 => Ok((0, None)),
+            count => Ok((count as u64, Some(piece_of(row)?))),
+        });
+        Ok(found?)
+    }
+
     /// All groups in order, with their pieces.
     pub fn into_groups(self, order: Order) -> Groups {
         Groups { catalog: self, order, page: VecDeque::new(), after: None, is_at_end: false }

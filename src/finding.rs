@@ -103,6 +103,8 @@ pub mod codes {
         READ_SPREADSHEET = "read-spreadsheet" Warning "A spreadsheet program has changed a value, and the original is gone";
         READ_TRUNCATED = "read-truncated" Error "The archive ends in the middle of something";
         READ_AMBIGUOUS_DATES = "read-ambiguous-dates" Warning "Day and month cannot be told apart";
+        READ_IGNORED = "read-ignored" Info "The archive holds something that is not read";
+        READ_BROKEN_PART = "read-broken-part" Error "Something in the archive that is no record of its own cannot be read";
         READ_SPLIT_THREAD = "read-split-thread" Info "Messages were joined by subject and people only";
         // Mapping.
         MAP_DEFAULT_MAILBOX = "map-default-mailbox" Info "No rule names a mailbox; the target's only one was used";

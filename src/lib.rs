@@ -22,6 +22,7 @@ pub mod freescout;
 pub mod html;
 pub mod input;
 pub mod journal;
+pub mod json;
 pub mod mail;
 pub mod mapping;
 pub mod pipeline;

@@ -409,6 +409,3 @@ impl Server {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;
