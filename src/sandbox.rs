@@ -409,3 +409,6 @@ impl Server {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -171,10 +171,8 @@ async fn api(server: Arc<Server>, line: Line, path: String, request: Request) ->
         line.reset();
         return nothing();
     }
-    if !plan.delay.is_zero() {
-        tokio::time::sleep(plan.delay).await;
-    }
     if let Some(instead) = plan.instead {
+        tokio::time::sleep(plan.delay).await;
         let mut response = write(&server, instead, &asked);
         if let Some(seconds) = retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
@@ -192,7 +190,7 @@ async fn api(server: Arc<Server>, line: Line, path: String, request: Request) ->
     if let Some(wait) = plan.effect_after {
         let worker = Arc::clone(&server);
         tokio::spawn(async move {
-            tokio::time::sleep(wait).await;
+            tokio::time::sleep(plan.delay + wait).await;
             call.run(&worker, &course).await;
         });
         return match plan.answered_early {
@@ -205,7 +203,12 @@ async fn api(server: Arc<Server>, line: Line, path: String, request: Request) ->
     }
     // In a task of its own: it goes on when the client hangs up and this function is dropped.
     let worker = Arc::clone(&server);
-    let work = tokio::spawn(async move { call.run(&worker, &course).await });
+    let work = tokio::spawn(async move {
+        if !plan.delay.is_zero() {
+            tokio::time::sleep(plan.delay).await;
+        }
+        call.run(&worker, &course).await
+    });
     let (answer, verbs) = work.await.unwrap_or_else(|_| (Answer::page(500, "Server Error"), Verbs::Unsaid));
     match plan.then {
         Then::Lose => {
