@@ -66,10 +66,11 @@ impl CoverageBuilder {
 
     /// An `[ignore]` pattern. A pattern that covers an object covers all below it.
     pub(super) fn ignore(&mut self, pattern: &str) -> Result<(), globset::Error> {
-        if pattern.contains(['*', '?', '[', '{']) {
-            self.ignored.push(GlobBuilder::new(pattern).build()?);
-        } else {
-            self.used.cover(pattern.split('.'));
+        let glob = GlobBuilder::new(pattern).build()?;
+        match alternatives(pattern) {
+            // Names are looked up much faster than patterns are tried.
+            Some(names) => names.iter().for_each(|name| self.used.cover(name.split('.'))),
+            None => self.ignored.push(glob),
         }
         Ok(())
     }
@@ -81,6 +82,17 @@ impl CoverageBuilder {
         }
         Ok(Coverage { used: self.used, ignored: set.build()? })
     }
+}
+
+/// The names that a pattern stands for, if it has nothing but one `{a,b}` at most.
+fn alternatives(pattern: &str) -> Option<Vec<String>> {
+    if pattern.contains(['*', '?', '[', '\\']) {
+        return None;
+    }
+    let Some((before, rest)) = pattern.split_once('{') else { return Some(vec![pattern.to_owned()]) };
+    let (inner, after) = rest.split_once('}')?;
+    let is_plain = !inner.contains('{') && !after.contains('{');
+    is_plain.then(|| inner.split(',').map(|name| format!("{before}{name}{after}")).collect())
 }
 
 impl Coverage {

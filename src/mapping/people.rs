@@ -127,10 +127,21 @@ impl People {
     }
 }
 
-/// What to call somebody in a text.
+/// What to call somebody in a text. The old system itself, known by an id alone, is nobody.
 pub(super) fn display_name(person: &Person) -> Option<String> {
     let name = person.name.as_deref().map(str::trim).filter(|name| !name.is_empty());
-    name.or(person.email()).or(person.id.as_deref()).map(str::to_owned)
+    let known = name.or(person.email()).map(str::to_owned);
+    known.or_else(|| person.id.as_ref().filter(|id| !id.starts_with('-')).map(|id| format!("user {id}")))
+}
+
+/// Whether nothing at all is said of somebody.
+pub(super) fn is_nobody(person: &Person) -> bool {
+    person.id.is_none() && is_unknown(person)
+}
+
+/// Whether the archive says nothing of somebody but an id: neither customer nor agent can be told.
+pub(super) fn is_unknown(person: &Person) -> bool {
+    person.name.is_none() && person.emails.is_empty() && person.phones.is_empty() && person.role.is_none()
 }
 
 /// Whether two mentions are one person, as far as the archive says.

@@ -741,6 +741,80 @@ fn a_record_without_entries_shows_a_line_that_says_so() {
     assert!(has(&mapped, codes::READ_NO_ENTRIES));
 }
 
+#[test]
+fn somebody_known_by_an_id_alone_is_neither_customer_nor_agent() {
+    let mut unknown = record();
+    unknown.entries[1].author = Some(Person { id: Some("99".to_owned()), ..Person::default() });
+    let mapped = ready(&mapping("[people]\ndefault = 'admin@example.org'"), unknown);
+    let thread = &mapped.conversation.threads[1];
+    assert_eq!((thread.kind, &thread.author), (ThreadKind::Note, &user("admin@example.org")));
+    assert!(thread.body.starts_with("<p><em>user 99:</em></p>"), "{}", thread.body);
+}
+
+#[test]
+fn the_zendesk_mapping_tells_the_old_number_and_keeps_what_has_no_place() {
+    let mut full = record();
+    let fields = json!({
+        "group": "Billing", "priority": "high", "type": "problem", "url": "x", "group_id": 7, "via": {"channel": "web"},
+        "satisfaction_rating": {"score": "good", "comment": "Thanks!"}, "metric_set": {"id": 3, "reopens": 1},
+        "custom_fields": {"Order": 12, "Parts": ["a", "b"], "Empty": null, "Agreed": true, "Count": 0, "<b>": "<i>"},
+    });
+    full.fields = fields.as_object().unwrap().clone();
+    full.fields.shift_remove("url");
+    full.url = Some("https://old.zendesk.example/api/v2/tickets/4711.json".to_owned());
+    full.entries[1].author =
+        Some(Person { id: Some("-1".to_owned()), role: Some("system".to_owned()), ..Person::default() });
+    let mapped = ready(&Mapping::load("zendesk").unwrap(), full);
+    let [first, system] = &mapped.conversation.threads[..] else { panic!() };
+    let footer = &first.body[first.body.find("<small>").unwrap()..];
+    for part in [
+        "href=\"https://old.zendesk.example/agent/tickets/4711\"",
+        ">4711</a><br>Group: Billing<br>Rating: good Thanks!<br>",
+        "<br>Order: 12",
+        "<br>Parts: a, b",
+        "<br>Agreed: true",
+        "<br>Count: 0",
+        "&lt;b&gt;: &lt;i&gt;",
+    ] {
+        assert!(footer.contains(part), "{part} in {footer}");
+    }
+    assert!(!footer.contains("Empty"), "{footer}");
+    assert_eq!(system.kind, ThreadKind::Note);
+    assert!(!system.body.contains("Zendesk ticket") && !system.body.contains("<em>"), "{}", system.body);
+    assert!(mapped.conversation.tags.contains(&"priority-high".to_owned()));
+    assert!(mapped.conversation.tags.contains(&"type-problem".to_owned()));
+    let codes: Vec<&str> = mapped.findings.iter().map(|finding| finding.code).collect();
+    assert_eq!(codes, [codes::MAP_DEFAULT_USER], "{:?}", mapped.findings);
+}
+
+#[test]
+fn the_mbox_mapping_closes_keeps_spam_and_leaves_out_the_bin_and_drafts() {
+    let rules = Mapping::load("mbox").unwrap();
+    let with = |status: Option<&str>| Record { status: status.map(str::to_owned), ..record() };
+    assert_eq!(ready(&rules, with(None)).conversation.status, Status::Closed);
+    assert_eq!(ready(&rules, with(Some("spam"))).conversation.status, Status::Spam);
+    assert_eq!(skipped(&rules, with(Some("trash"))).reason, "in the bin");
+    let mut draft = with(None);
+    draft.entries[1].kind = "draft".to_owned();
+    assert_eq!(ready(&rules, draft).conversation.threads.len(), 1);
+}
+
+#[test]
+fn the_csv_mapping_knows_the_usual_words() {
+    let rules = Mapping::load("csv").unwrap();
+    for (word, expected) in [
+        ("Open", Status::Active),
+        ("In Progress", Status::Active),
+        ("Pending Customer Response", Status::Pending),
+        ("RESOLVED", Status::Closed),
+        ("Spam", Status::Spam),
+    ] {
+        let mapped = ready(&rules, Record { status: Some(word.to_owned()), ..record() });
+        assert_eq!(mapped.conversation.status, expected, "{word}");
+        assert!(mapped.findings.is_empty(), "{word}: {:?}", mapped.findings);
+    }
+}
+
 fn lost(rules: &str, record: Record) -> Vec<String> {
     let mapped = ready(&mapping(rules), record);
     let lost = mapped.findings.into_iter().filter(|finding| finding.code == codes::MAP_LOST_FIELD);

@@ -191,7 +191,7 @@ impl<'r> Cast<'r> {
         let rules = &self.rules.threads;
         let needs_context = rules.kind.is_some() || rules.header.is_some() || rules.footer.is_some();
         let context = needs_context.then(|| Context::new(self.record, Some(place)));
-        let author = entry.author.as_ref().filter(|author| people::display_name(author).is_some());
+        let author = entry.author.as_ref().filter(|author| !people::is_nobody(author));
         let kind = self.kind(entry, author, context.as_ref(), notes);
         let mut planned = Planned {
             index: Some(place.index),
@@ -251,6 +251,7 @@ impl<'r> Cast<'r> {
         match author {
             Some(author) if people.staff_as_customers && self.is_customer(author) => ThreadKind::Customer,
             Some(author) if people.is_staff(author) => ThreadKind::Message,
+            Some(author) if people::is_unknown(author) && !self.is_customer(author) => ThreadKind::Note,
             _ => ThreadKind::Customer,
         }
     }
