@@ -10,7 +10,7 @@
 //! | 2xx that the module would not give (blank, no id, not JSON) | [`BadAnswer`](ErrorKind::BadAnswer) | unknown |
 //! | 3xx | [`Redirected`](ErrorKind::Redirected) | unauthorised: nobody here takes requests |
 //! | 400, 409, 412, 415, 422 as module JSON | [`Refused`](ErrorKind::Refused), [`ModuleOff`](ErrorKind::ModuleOff) | refused |
-//! | 401 | [`KeyRefused`](ErrorKind::KeyRefused), [`LoginRefused`](ErrorKind::LoginRefused) | unauthorised |
+//! | 401, 407 | [`KeyRefused`](ErrorKind::KeyRefused), [`LoginRefused`](ErrorKind::LoginRefused) | unauthorised |
 //! | 403 | [`HostNotTrusted`](ErrorKind::HostNotTrusted) unauthorised; [`Forbidden`](ErrorKind::Forbidden) refused as JSON, else unknown |
 //! | 404 | [`NotFound`](ErrorKind::NotFound) refused; [`ModuleMissing`](ErrorKind::ModuleMissing), [`NotFreeScout`](ErrorKind::NotFreeScout) unauthorised |
 //! | 405 | [`NoSuchMethod`](ErrorKind::NoSuchMethod) | refused |
@@ -100,7 +100,7 @@ pub enum ErrorKind {
     },
     /// 401 by the module: the API key is not the right one.
     KeyRefused,
-    /// 401 by the web server: it wants a user name and a password of its own.
+    /// 401 by the web server, or 407 by a proxy: it wants a user name and a password of its own.
     LoginRefused,
     /// 403: FreeScout is addressed by a host name that it does not trust (core 1.8.235).
     HostNotTrusted,
@@ -302,7 +302,7 @@ impl ApiError {
             },
             K::Redirected { to } => format!("`{endpoint}` was redirected to `{to}`"),
             K::KeyRefused => format!("`{endpoint}`: the API key was refused"),
-            K::LoginRefused => format!("`{endpoint}`: the web server asks for a user name and a password"),
+            K::LoginRefused => format!("`{endpoint}`: the web server or a proxy asks for a user name and a password"),
             K::HostNotTrusted => format!("`{endpoint}`: FreeScout does not trust the host name in the address"),
             K::Forbidden => format!("`{endpoint}` was forbidden"),
             K::NotFound => format!("`{endpoint}`: it does not exist"),

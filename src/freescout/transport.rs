@@ -332,7 +332,7 @@ fn kind_of(status: StatusCode, headers: &HeaderMap, words: &Words, has_wait: boo
             ErrorKind::ModuleOff
         }
         401 if words.is_json || !headers.contains_key("www-authenticate") => ErrorKind::KeyRefused,
-        401 => ErrorKind::LoginRefused,
+        401 | 407 => ErrorKind::LoginRefused,
         403 if words.message.to_ascii_lowercase().contains("untrusted host") => ErrorKind::HostNotTrusted,
         403 => ErrorKind::Forbidden,
         // The module's own 404 has `_embedded`; the core's, for a route that does not exist, has only a message.
