@@ -29,6 +29,7 @@
 
 mod body;
 mod directory;
+mod download;
 mod error;
 mod filter;
 mod people;
@@ -54,6 +55,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 pub use directory::{Directory, MailboxEntry};
+pub use download::Download;
 pub use error::{ApiError, ErrorKind, Progress, Verdict};
 pub use filter::{
     Assigned, ConversationFilter, ConversationSort, CustomerFilter, CustomerSort, Embed, Page, SortOrder, State,

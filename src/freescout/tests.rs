@@ -112,6 +112,12 @@ async fn a_conversation_is_created_read_changed_and_deleted() {
             found.custom_fields.as_ref().unwrap().iter().map(|field| field.value.as_str()).collect();
         assert_eq!(fields, ["2", "Kettles Ltd"]);
     }
+    let mut download = client.download(&told.threads()[2].attachments()[0].file_url).await.unwrap();
+    let mut bytes = Vec::new();
+    while let Some(piece) = download.piece().await.unwrap() {
+        bytes.extend_from_slice(&piece);
+    }
+    assert!(bytes == vec![9; 300_000]);
     assert!(answer.embedded.tags.is_some() && answer.embedded.timelogs.is_some());
     assert!(client.conversation(created.id, Embed::NOTHING).await.unwrap().threads().is_empty());
 

@@ -120,14 +120,7 @@ impl Transport {
         }
 
         let until = Instant::now() + self.timeouts.of_call(length);
-        let response = tokio::select! {
-            biased;
-            response = self.http.execute(request) => response.map_err(|error| lost(endpoint, &sending, length, error))?,
-            () = stalled(&sending, self.timeouts.idle, until) => {
-                return Err(ApiError::new(endpoint, ErrorKind::TimedOut, progress(&sending, length)));
-            }
-        };
-
+        let response = self.head(endpoint, request, &sending, length, until).await?;
         let status = response.status();
         let limit = if status.is_success() { LONGEST_ANSWER } else { LONGEST_EXCUSE };
         let (headers, body, ending) = self.read(response, limit, until).await;
@@ -139,6 +132,50 @@ impl Transport {
             return Err(error.with_message(format!("it is longer than {LONGEST_ANSWER} bytes")));
         }
         Ok(Success { status, headers, body, is_cut: ending == Ending::Cut, took: Duration::ZERO })
+    }
+
+    /// Sends a request and waits for the head of the answer.
+    async fn head(
+        &self,
+        endpoint: &'static str,
+        request: reqwest::Request,
+        sending: &Sending,
+        length: u64,
+        until: Instant,
+    ) -> Result<reqwest::Response, ApiError> {
+        tokio::select! {
+            biased;
+            response = self.http.execute(request) => response.map_err(|error| lost(endpoint, sending, length, error)),
+            () = stalled(sending, self.timeouts.idle, until) => {
+                Err(ApiError::new(endpoint, ErrorKind::TimedOut, progress(sending, length)))
+            }
+        }
+    }
+
+    /// Asks for a file beside the API: `path` is what follows the target's address. The answer's body is left to the
+    /// caller, with the time it may wait for each piece.
+    pub(super) async fn file(
+        &self,
+        endpoint: &'static str,
+        path: &str,
+        query: &str,
+    ) -> Result<(reqwest::Response, Duration), ApiError> {
+        let mut url = self.api.clone();
+        url.set_path(&format!("{}{path}", self.api.path().trim_end_matches("/api/")));
+        url.set_query(Some(query).filter(|query| !query.is_empty()));
+        let started = Instant::now();
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        let sending = Sending::new();
+        sending.complete();
+        let until = started + self.timeouts.total;
+        let response = self.head(endpoint, reqwest::Request::new(Method::GET, url), &sending, 0, until).await?;
+        let status = response.status();
+        tracing::debug!(endpoint, status = status.as_u16(), ms = started.elapsed().as_millis() as u64, "a file");
+        if status == StatusCode::OK {
+            return Ok((response, self.timeouts.idle));
+        }
+        let (headers, body, _) = self.read(response, LONGEST_EXCUSE, until).await;
+        Err(self.refusal(endpoint, status, &headers, &body))
     }
 
     fn url(&self, path: &str, query: &Query, keyed: &[(String, String)]) -> Url {
