@@ -121,6 +121,7 @@ pub mod codes {
         PERSON_STAND_IN = "person-stand-in" Warning "A person without an address got a stand-in";
         PERSON_BAD_ADDRESS = "person-bad-address" Warning "An address is not one that FreeScout keeps; it was left out";
         PERSON_IS_STAFF = "person-is-staff" Warning "A record's people are all staff; a stand-in customer was used";
+        PERSON_SEVERAL = "person-several" Warning "FreeScout has several customers for one person; they were not merged";
         // What FreeScout would refuse, alter or lose.
         TIME_SHIFTED = "time-shifted" Info "Equal times were made distinct by whole seconds";
         TIME_CLAMPED = "time-clamped" Warning "A date outside 1970-01-02 to 2038-01-18 was clamped";
@@ -142,6 +143,7 @@ pub mod codes {
         // Sending.
         SEND_REFUSED = "send-refused" Error "FreeScout refused it";
         SEND_DIFFERS = "send-differs" Error "FreeScout's answer differs from what was sent";
+        SEND_ALTERED = "send-altered" Warning "FreeScout has altered something in a way it is known for";
         SEND_ADOPTED = "send-adopted" Info "An unanswered request had taken effect and was adopted";
         SEND_REPLACED = "send-replaced" Warning "A half-made conversation was deleted and sent again";
         SEND_SURPLUS = "send-surplus" Error "A second copy was found";

@@ -1,1 +1,244 @@
 //! Conversations in, outcomes out: ordered steps to FreeScout, journalled on both sides of each.
+//!
+//! Promises:
+//!
+//! - No request that changes something leaves before the journal says so on disk.
+//! - Nothing is sent twice without asking FreeScout first, and nobody is mailed.
+//! - Memory is bounded by the conversations in flight, and those that wait for an unknown outcome.
+//! - A record that cannot be carried is an outcome; `Err` is for what ends the run.
+//!
+//! One task carries one record (`carry`), all of them over one `line`, which holds
+//! the limiter. What is unknown is looked up (`reconcile`), what is answered is compared (`compare`).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::freescout::{Client, Directory};
+use crate::journal::{Journal, JournalError};
+use crate::mapping::Converted;
+use crate::report::{Event, Reporter, Summary};
+
+mod carry;
+mod compare;
+mod customers;
+mod limiter;
+mod line;
+mod plan;
+mod reconcile;
+mod retry;
+mod stop;
+
+#[cfg(test)]
+mod tests;
+
+pub use stop::Stop;
+
+use carry::Carrier;
+use line::{Failure, Halt, Line};
+
+/// How an upload behaves.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// At most this many requests in flight, at least 1. With 1, records go strictly in order.
+    pub concurrency: usize,
+    /// At most this many requests in a second.
+    pub rate: Option<f64>,
+    /// How long a look-up waits at least before it believes that something is absent or complete.
+    pub settle: Duration,
+    /// Whether the oldest thread carries a hidden mark by which a conversation is recognised.
+    pub has_marker: bool,
+    /// Bytes that a request should not exceed, as far as a conversation can be divided. Falls by itself.
+    pub request_budget: u64,
+    /// How often something that FreeScout neither takes nor refuses is tried.
+    pub max_attempts: u32,
+    /// How long after something was sent again late copies are looked for.
+    pub sweep_after: Duration,
+    /// Whether late copies that carry our mark are deleted; else they are only named.
+    pub deletes_surplus: bool,
+    /// How long a target may be silent before the run ends.
+    pub patience: Duration,
+    /// Whether dead letters are taken up again.
+    pub takes_up_dead: bool,
+    /// The hash of the mapping's text, for the journal.
+    pub mapping: Option<blake3::Hash>,
+    /// What was asked for, without secrets, for the journal.
+    pub command: String,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            concurrency: 4,
+            rate: None,
+            settle: Duration::from_secs(10),
+            has_marker: true,
+            // What nginx takes unless it is told otherwise.
+            request_budget: 1_000_000,
+            max_attempts: 5,
+            sweep_after: Duration::from_secs(60),
+            deletes_surplus: true,
+            patience: Duration::from_secs(15 * 60),
+            takes_up_dead: false,
+            mapping: None,
+            command: String::from("import"),
+        }
+    }
+}
+
+/// What ends a run before its time. The journal is in order, and the next run goes on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum UploadError {
+    /// The journal cannot be written.
+    #[error("the journal cannot be written")]
+    Journal(#[source] JournalError),
+    /// The target refuses everybody: key, host or address are wrong.
+    #[error("the target turns requests away: {cause}")]
+    TurnedAway {
+        /// What it said.
+        cause: String,
+    },
+    /// The target was silent for too long.
+    #[error("the target has been away for {seconds} seconds: {cause}")]
+    TargetGone {
+        /// For how long.
+        seconds: u64,
+        /// The last error.
+        cause: String,
+    },
+    /// FreeScout takes conversations, but not as imported ones: to go on would mail customers.
+    #[error("FreeScout has not taken conversation {conversation} as imported: it shows other times than those sent")]
+    NotImported {
+        /// The conversation that was made.
+        conversation: u64,
+    },
+    /// A defect of this program.
+    #[error("a task ended in a way it should not: {what}")]
+    Bug {
+        /// What is known of it.
+        what: String,
+    },
+}
+
+/// Carries every record of `items` to its outcome, or to the point where the run has to end.
+///
+/// Returns when the stream has ended and all is settled, or after a wish to [`Stop`]; then
+/// [`Summary::is_interrupted`] is set. The journal must belong to `client`'s target.
+pub async fn run(
+    mut items: mpsc::Receiver<Converted>,
+    client: &Client,
+    directory: &Directory,
+    journal: &Journal,
+    options: &Options,
+    reporter: Arc<dyn Reporter>,
+    stop: &Stop,
+) -> Result<Summary, UploadError> {
+    let begun = Instant::now();
+    let requests_before = client.requests_sent();
+    let run = journal.begin_run(&options.command).await.map_err(UploadError::Journal)?;
+    let is_known = journal.counts().await.map_err(UploadError::Journal)?.done > 0;
+    let line = Line::new(
+        client.clone(),
+        directory.clone(),
+        journal.clone(),
+        options.clone(),
+        Arc::clone(&reporter),
+        stop.clone(),
+        run,
+    );
+    let carrier = Arc::new(Carrier::new(line, is_known));
+    let mut result = carry_all(&carrier, &mut items).await;
+    // The reader's OS threads end when nobody listens any more.
+    drop(items);
+    if result.is_ok() && !stop.is_asked() {
+        result = sweep(&carrier).await;
+    }
+    let mut summary = carrier.summary.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+    summary.requests = client.requests_sent() - requests_before;
+    summary.is_interrupted = stop.is_asked();
+    summary.seconds = begun.elapsed().as_secs_f64();
+    let ending = match &result {
+        Err(error) => error.to_string(),
+        Ok(()) if summary.is_interrupted => "interrupted".to_owned(),
+        Ok(()) => "finished".to_owned(),
+    };
+    let sums = serde_json::to_string(&summary).unwrap_or_default();
+    let ended = journal.end_run(run, &ending, sums).await.map_err(UploadError::Journal);
+    result?;
+    ended?;
+    reporter.event(&Event::Finished(&summary));
+    Ok(summary)
+}
+
+/// Gives every item a task, in order, as places become free.
+async fn carry_all(carrier: &Arc<Carrier>, items: &mut mpsc::Receiver<Converted>) -> Result<(), UploadError> {
+    let line = &carrier.line;
+    // Twice as many records as requests, so that the journal and the people of the next are ready when a
+    // request may be sent; but one at a time when strict order is wanted.
+    let places = if line.options.concurrency <= 1 { 1 } else { line.options.concurrency * 2 };
+    let slots = Arc::new(Semaphore::new(places));
+    let mut tasks: JoinSet<Result<(), Halt>> = JoinSet::new();
+    let mut fatal = None;
+    let mut take = |ended: Result<Result<(), Halt>, tokio::task::JoinError>| {
+        let error = match ended {
+            Ok(Ok(()) | Err(Halt::Interrupted)) => return,
+            Ok(Err(Halt::Fatal(error))) => error,
+            Err(panic) => UploadError::Bug { what: panic.to_string() },
+        };
+        line.halt.cancel();
+        fatal.get_or_insert(error);
+    };
+    loop {
+        while let Some(ended) = tasks.try_join_next() {
+            take(ended);
+        }
+        let next = async {
+            let slot = Arc::clone(&slots).acquire_owned().await.expect("the places are never closed");
+            items.recv().await.map(|item| (item, slot))
+        };
+        match line.unless_asked(next).await {
+            Ok(Some((item, slot))) => {
+                let carrier = Arc::clone(carrier);
+                tasks.spawn(async move { carrier.carry(item, slot).await });
+            }
+            // The stream is at its end, or nothing new is to be begun.
+            Ok(None) | Err(_) => break,
+        }
+    }
+    if line.stop.is_asked() {
+        line.reporter.event(&Event::Stopping { in_flight: line.limiter.in_flight() });
+    }
+    let mut has_told = line.stop.is_asked();
+    loop {
+        tokio::select! {
+            ended = tasks.join_next() => match ended {
+                Some(ended) => take(ended),
+                None => break,
+            },
+            () = line.stop.asked(), if !has_told => {
+                has_told = true;
+                line.reporter.event(&Event::Stopping { in_flight: line.limiter.in_flight() });
+            }
+        }
+    }
+    fatal.map_or(Ok(()), Err)
+}
+
+/// Looks for late copies of what was sent again, in this run or an earlier one.
+async fn sweep(carrier: &Carrier) -> Result<(), UploadError> {
+    let line = &carrier.line;
+    let sweeps = line.journal.view(|view| view.sweeps()).await.map_err(UploadError::Journal)?;
+    match reconcile::sweep(line, sweeps).await {
+        Ok(found) => {
+            carrier.sum(|sum| sum.findings[2] += found);
+            Ok(())
+        }
+        Err(Failure::Halt(Halt::Fatal(error))) => Err(error),
+        // What is left is in the journal, and the next run looks.
+        Err(_) => Ok(()),
+    }
+}

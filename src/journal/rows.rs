@@ -83,6 +83,8 @@ pub struct OpenRecord {
     pub conversation: Option<u64>,
     /// Where its conversation is looked for; `None`: the create was never started.
     pub key: Option<Key>,
+    /// How many threads the create carries, if some are left for appending.
+    pub carried: usize,
     /// How often its create was started.
     pub attempts: u32,
     /// Its steps so far, in the order in which they were first started.
@@ -487,7 +489,11 @@ fn open(db: &Connection, found: &Found) -> Result<Admitted> {
         return Ok(Admitted::New(found.row));
     }
     let &Found { row, conversation, key, attempts, .. } = found;
-    Ok(Admitted::Resumed(Box::new(OpenRecord { record: row, conversation, key, attempts, steps })))
+    // Appended threads get their time only after the create is settled.
+    let sent = "SELECT count(*) FROM threads WHERE record = ?1 AND sent_at IS NOT NULL";
+    let carried: i64 = db.prepare_cached(sent)?.query_row([row.0], |row| row.get(0))?;
+    let carried = usize::try_from(carried).unwrap_or(0);
+    Ok(Admitted::Resumed(Box::new(OpenRecord { record: row, conversation, key, carried, attempts, steps })))
 }
 
 pub(super) fn steps_of(db: &Connection, record: RecordRow) -> Result<Vec<OpenStep>> {

@@ -1,0 +1,677 @@
+//! One record's way into FreeScout: people, create, appends, tags, and what is looked at after each.
+//!
+//! Promises:
+//!
+//! - A record that cannot be carried is an outcome; only what concerns every record ends the run.
+//! - What FreeScout answers is compared with what was sent, and what it lost makes a dead letter
+//!   that keeps its conversation.
+//! - A record that was begun earlier goes on where its journal rows say, after a look at what is there.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::compare::{self, Differences};
+use super::customers::Customers;
+use super::line::{Failure, Halt, KeyedLocks, Line, Who};
+use super::plan::{self, Plan};
+use super::reconcile::{self, Claims, Fate};
+use super::UploadError;
+use crate::finding::{Finding, codes};
+use crate::freescout::{ApiError, ConversationChange, Embed, wire};
+use crate::journal::{
+    Admission, Admitted, CreateRows, Intent, Key, OpenRecord, RecordRow, Settlement, StepId, StepKind, StepState,
+};
+use crate::mapping::{Converted, Mapped};
+use crate::record::{Origin, RecordId};
+use crate::report::{Event, Outcome, Summary};
+
+/// How many conversations may wait in memory for an unknown outcome while the rest goes on.
+const PARKED: usize = 64;
+
+/// A request is never cut below this many bytes: a server that takes less takes nothing.
+const SMALLEST_BUDGET: u64 = 64 * 1024;
+
+/// What all records of a run share.
+pub(super) struct Carrier {
+    pub(super) line: Line,
+    customers: Customers,
+    pub(super) claims: Claims,
+    twins: KeyedLocks<Key>,
+    parking: Arc<Semaphore>,
+    /// Bytes that a request may have; falls when the target takes less.
+    budget: AtomicU64,
+    pub(super) summary: Mutex<Summary>,
+    /// Whether it was said that the target has no tags.
+    has_said_no_tags: AtomicBool,
+    /// Held by the first create of a run until FreeScout has shown that it takes imported conversations as such.
+    first: tokio::sync::Mutex<bool>,
+}
+
+/// How a record ends in this run.
+struct End {
+    outcome: Outcome,
+    conversation: Option<u64>,
+    reason: Option<String>,
+    is_from_before: bool,
+}
+
+impl End {
+    fn done(conversation: u64) -> Self {
+        Self { outcome: Outcome::Done, conversation: Some(conversation), reason: None, is_from_before: false }
+    }
+}
+
+/// One record on its way.
+struct Job {
+    who: Who,
+    record: RecordRow,
+    /// A place among those that are worked on; given up while the record is parked.
+    slot: Option<OwnedSemaphorePermit>,
+}
+
+/// A conversation that is there, and what was seen of it.
+struct There {
+    id: u64,
+    step: StepId,
+    found: Option<wire::Conversation>,
+}
+
+impl Carrier {
+    pub(super) fn new(line: Line, is_first_known: bool) -> Self {
+        let budget = AtomicU64::new(line.options.request_budget.max(SMALLEST_BUDGET));
+        Self {
+            line,
+            customers: Customers::new(),
+            claims: Claims::default(),
+            twins: KeyedLocks::new(),
+            parking: Arc::new(Semaphore::new(PARKED)),
+            budget,
+            summary: Mutex::new(Summary::default()),
+            has_said_no_tags: AtomicBool::new(false),
+            first: tokio::sync::Mutex::new(is_first_known),
+        }
+    }
+
+    pub(super) fn sum(&self, change: impl FnOnce(&mut Summary)) {
+        change(&mut self.summary.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Carries one record to its outcome.
+    pub(super) async fn carry(&self, item: Converted, slot: OwnedSemaphorePermit) -> Result<(), Halt> {
+        let result = match item {
+            Converted::Ready(mapped) => self.carry_ready(*mapped, slot).await,
+            Converted::Skipped(item) => {
+                let end = self.set_aside(&item.id, &item.origin, Outcome::Skipped, &item.reason, item.findings).await;
+                end.map(|end| (item.id, item.origin, end))
+            }
+            Converted::Rejected(item) => {
+                let end = self.set_aside(&item.id, &item.origin, Outcome::Rejected, &item.reason, item.findings).await;
+                end.map(|end| (item.id, item.origin, end))
+            }
+        };
+        match result {
+            Ok((id, origin, end)) => {
+                self.sum(|sum| {
+                    sum.count(end.outcome);
+                    if end.is_from_before && end.outcome == Outcome::Done {
+                        sum.done_before += 1;
+                    }
+                });
+                self.line.reporter.event(&Event::Outcome {
+                    record: &id,
+                    origin: &origin,
+                    outcome: end.outcome,
+                    conversation: end.conversation,
+                    reason: end.reason.as_deref(),
+                    is_from_before: end.is_from_before,
+                });
+                Ok(())
+            }
+            Err(halt) => {
+                self.sum(|sum| sum.unfinished += 1);
+                Err(halt)
+            }
+        }
+    }
+
+    fn admission(&self, id: &RecordId, origin: &Origin, rules: Vec<Arc<str>>) -> Admission {
+        Admission {
+            id: id.clone(),
+            origin: origin.clone(),
+            rules,
+            mapping: self.line.options.mapping,
+            run: self.line.run,
+            takes_up_dead: self.line.options.takes_up_dead,
+        }
+    }
+
+    async fn note(&self, findings: Vec<Finding>) -> Result<(), Halt> {
+        self.sum(|sum| {
+            for finding in &findings {
+                sum.findings[finding.severity as usize] += 1;
+            }
+        });
+        self.line.note(findings).await
+    }
+
+    async fn set_aside(
+        &self,
+        id: &RecordId,
+        origin: &Origin,
+        outcome: Outcome,
+        reason: &str,
+        findings: Vec<Finding>,
+    ) -> Result<End, Halt> {
+        let settled = self.line.journal.set_aside(self.admission(id, origin, Vec::new()), outcome, reason).await?;
+        self.note(findings).await?;
+        Ok(End {
+            outcome: settled.outcome,
+            conversation: settled.conversation,
+            reason: settled.reason,
+            is_from_before: settled.outcome != outcome,
+        })
+    }
+
+    async fn carry_ready(&self, mapped: Mapped, slot: OwnedSemaphorePermit) -> Result<(RecordId, Origin, End), Halt> {
+        let who = Who { id: mapped.conversation.id.clone(), origin: mapped.conversation.origin.clone() };
+        let admission = self.admission(&who.id, &who.origin, mapped.rules.clone());
+        let (record, open) = match self.line.journal.admit(admission).await? {
+            Admitted::Settled(settled) => {
+                let end = End {
+                    outcome: settled.outcome,
+                    conversation: settled.conversation,
+                    reason: settled.reason,
+                    is_from_before: true,
+                };
+                return Ok((who.id, who.origin, end));
+            }
+            Admitted::New(record) => (record, None),
+            Admitted::Resumed(open) => (open.record, Some(open)),
+        };
+        let mut job = Job { who: who.clone(), record, slot: Some(slot) };
+        let end = match self.send(&mut job, mapped, open).await {
+            Ok(end) => end,
+            Err(Failure::Halt(halt)) => return Err(halt),
+            // What FreeScout did not want and nobody above had an answer for.
+            Err(Failure::Refused(_, error) | Failure::Unknown(_, _, error)) => {
+                self.bury(&job, None, codes::SEND_REFUSED, error.to_string()).await?
+            }
+        };
+        Ok((who.id, who.origin, end))
+    }
+
+    /// Makes a dead letter.
+    async fn bury(&self, job: &Job, conversation: Option<u64>, code: &'static str, why: String) -> Result<End, Halt> {
+        self.line.journal.bury(job.record, &why).await?;
+        self.note(vec![Finding::new(code, why.clone()).about(&job.who.id, &job.who.origin)]).await?;
+        Ok(End { outcome: Outcome::Dead, conversation, reason: Some(why), is_from_before: false })
+    }
+
+    async fn send(&self, job: &mut Job, mapped: Mapped, open: Option<Box<OpenRecord>>) -> Result<End, Failure> {
+        let Mapped { conversation, findings, rules } = mapped;
+        self.note(findings).await?;
+        let line = &self.line;
+        let mailbox = match plan::mailbox_of(&conversation, &line.directory) {
+            Ok(mailbox) => mailbox,
+            Err(reason) if open.is_none() => {
+                let admission = self.admission(&job.who.id, &job.who.origin, rules);
+                line.journal.set_aside(admission, Outcome::Rejected, &reason).await?;
+                let end =
+                    End { outcome: Outcome::Rejected, conversation: None, reason: Some(reason), is_from_before: false };
+                return Ok(end);
+            }
+            Err(reason) => return Ok(self.bury(job, None, codes::SEND_REFUSED, reason).await?),
+        };
+        let mut customers = HashMap::new();
+        for person in plan::people_of(&conversation) {
+            match self.customers.resolve(line, &job.who, person).await {
+                Ok(resolved) => {
+                    if resolved.is_new {
+                        self.sum(|sum| sum.customers += 1);
+                    }
+                    customers.insert(person.key.clone(), resolved.id);
+                }
+                Err(Failure::Refused(_, error)) => {
+                    let why = format!("FreeScout does not take the customer `{}`: {error}", person.key);
+                    return Ok(self.bury(job, None, codes::SEND_REFUSED, why).await?);
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+        let mut findings = Vec::new();
+        let made =
+            Plan::make(conversation, mailbox, &customers, &line.directory, line.options.has_marker, &mut findings);
+        self.note(findings).await?;
+        match made {
+            Ok(plan) => self.carry_plan(job, plan, open).await,
+            Err(reason) => Ok(self.bury(job, None, codes::SEND_REFUSED, reason).await?),
+        }
+    }
+
+    async fn carry_plan(
+        &self,
+        job: &mut Job,
+        mut plan: Plan,
+        open: Option<Box<OpenRecord>>,
+    ) -> Result<End, Failure> {
+        if plan.split(self.budget.load(Ordering::Relaxed)) {
+            let message = format!(
+                "it is sent in {} requests: a create with {} of {} threads, and the rest one by one",
+                1 + plan.new.threads.len() - plan.carried,
+                plan.carried,
+                plan.new.threads.len()
+            );
+            self.note(vec![Finding::new(codes::REQUEST_TOO_BIG, message).about(&job.who.id, &job.who.origin)]).await?;
+        }
+        let is_resumed = open.as_ref().is_some_and(|open| open.conversation.is_some());
+        if let Some(open) = &open
+            && (1..=plan.new.threads.len()).contains(&open.carried)
+        {
+            // As it was sent, whatever the budget is now: it will be compared with that.
+            plan.carried = open.carried;
+        }
+        // Two records that would read back alike are never in flight together: nobody could tell which is whose.
+        let _twin = self.line.unless_stopped(self.twins.lock(&plan.key)).await?;
+        let there = match self.conversation(job, &mut plan, open.as_deref()).await? {
+            Ok(there) => there,
+            Err(end) => return Ok(end),
+        };
+        self.complete(job, &plan, there, is_resumed).await
+    }
+
+    /// The conversation, by whatever it takes: created, adopted, or known from before.
+    async fn conversation(
+        &self,
+        job: &mut Job,
+        plan: &mut Plan,
+        open: Option<&OpenRecord>,
+    ) -> Result<Result<There, End>, Failure> {
+        let Some(open) = open else { return self.create(job, plan).await };
+        let create = open.steps.iter().find(|step| step.step.kind == StepKind::Create);
+        if let (Some(id), Some(create)) = (open.conversation, create) {
+            self.claims.claim(id);
+            return match self.line.read(&job.who, || self.line.client.conversation(id, Embed::THREADS)).await {
+                Ok(answer) => Ok(Ok(There { id, step: create.step, found: Some(answer.value) })),
+                Err(Failure::Refused(_, error)) if error.is_not_found() => {
+                    let why = format!("its conversation {id} is no longer in FreeScout");
+                    Ok(Err(self.bury(job, Some(id), codes::SEND_DIFFERS, why).await?))
+                }
+                Err(failure) => Err(failure),
+            };
+        }
+        match create {
+            Some(create) if matches!(create.state, StepState::InFlight | StepState::Unknown) => {
+                match self.settle_unknown(job, plan, create.step, None).await? {
+                    Some(there) => Ok(Ok(there)),
+                    None => self.create(job, plan).await,
+                }
+            }
+            _ => self.create(job, plan).await,
+        }
+    }
+
+    /// Looks up what became of a create; `None`: it may be sent again.
+    async fn settle_unknown(
+        &self,
+        job: &mut Job,
+        plan: &Plan,
+        step: StepId,
+        sent: Option<tokio::time::Instant>,
+    ) -> Result<Option<There>, Failure> {
+        // Parked: it keeps its memory and its key, but not its place among those that are worked on.
+        let parked = Arc::clone(&self.parking).try_acquire_owned().ok();
+        if parked.is_some() {
+            job.slot = None;
+        }
+        let fate = reconcile::reconcile(&self.line, &self.claims, &job.who, job.record, plan, sent).await?;
+        match fate {
+            Fate::Adopted(found, _) => {
+                let message = format!("a request that was never answered had made conversation {}", found.id);
+                self.note(vec![Finding::new(codes::SEND_ADOPTED, message).about(&job.who.id, &job.who.origin)]).await?;
+                self.settle_create(plan, step, found.id, found.number, Some(&found), false).await?;
+                Ok(Some(There { id: found.id, step, found: Some(*found) }))
+            }
+            Fate::Gone { was_half } => {
+                // Durable before anything is sent again: however this run ends, late copies are looked for.
+                let delay = i64::try_from(self.line.options.sweep_after.as_millis()).unwrap_or(i64::MAX);
+                let after = Timestamp::now().as_millisecond().saturating_add(delay);
+                self.line.journal.sweep(job.record, Some(after)).await?;
+                let why = if was_half { "half of it was there and is deleted" } else { "looked for and not found" };
+                self.line.journal.refused(step, why).await?;
+                Ok(None)
+            }
+        }
+    }
+
+    async fn create(&self, job: &mut Job, plan: &mut Plan) -> Result<Result<There, End>, Failure> {
+        let mut attempt = 1;
+        loop {
+            let new = plan.create();
+            let intent = Intent {
+                kind: StepKind::Create,
+                ordinal: 0,
+                digest: plan.key.digest,
+                create: Some(Box::new(CreateRows {
+                    key: plan.key,
+                    digests: plan.digests,
+                    threads: plan.rows.clone(),
+                    carried: plan.carried,
+                })),
+            };
+            let mut first = Some(self.line.unless_stopped(self.first.lock()).await?);
+            if first.as_deref() == Some(&true) {
+                first = None;
+            }
+            let client = &self.line.client;
+            let sent = self.line.write(&job.who, job.record, &intent, || client.create_conversation(&new)).await;
+            match sent {
+                Ok((step, created)) => {
+                    self.claims.claim(created.id);
+                    let found = created.body;
+                    if let (Some(first), Some(found)) = (&mut first, &found) {
+                        **first = true;
+                        if takes_no_imports(&new, found) {
+                            let why = "FreeScout has not taken it as imported: it shows other times than those sent";
+                            self.line.journal.settle(step, Settlement { remote: Some(created.id), ..Settlement::default() }).await?;
+                            self.bury(job, Some(created.id), codes::SEND_DIFFERS, why.to_owned()).await?;
+                            return Err(Halt::Fatal(UploadError::NotImported { conversation: created.id }).into());
+                        }
+                    }
+                    drop(first);
+                    let is_clean = found.as_ref().is_some_and(|found| is_spotless(&compare::compare(&new, found)));
+                    let ends_record = is_clean && !self.has_more(plan);
+                    let number = found.as_ref().and_then(|found| found.number);
+                    self.settle_create(plan, step, created.id, number, found.as_ref(), ends_record).await?;
+                    if ends_record {
+                        return Ok(Err(End::done(created.id)));
+                    }
+                    return Ok(Ok(There { id: created.id, step, found }));
+                }
+                Err(Failure::Refused(_, error)) if error.is_about_size() => {
+                    drop(first);
+                    if !self.shrink(plan, new.body_length()) {
+                        return Ok(Err(self.bury(job, None, codes::SEND_REFUSED, error.to_string()).await?));
+                    }
+                }
+                Err(Failure::Refused(_, error)) => {
+                    return Ok(Err(self.bury(job, None, codes::SEND_REFUSED, error.to_string()).await?));
+                }
+                Err(Failure::Unknown(step, sent_at, error)) => {
+                    drop(first);
+                    if let Some(there) = self.settle_unknown(job, plan, step, Some(sent_at)).await? {
+                        return Ok(Ok(there));
+                    }
+                    if attempt >= self.line.options.max_attempts {
+                        let why = format!("given up after {attempt} attempts: {error}");
+                        return Ok(Err(self.bury(job, None, codes::SEND_REFUSED, why).await?));
+                    }
+                    // What was cut while it was being sent is too big; so, perhaps, is what a server fails at twice.
+                    if error.is_about_size() || attempt >= 2 {
+                        self.shrink_for(plan, new.body_length(), &error);
+                    }
+                    self.line.wait_to_retry(&job.who, &error.verdict(), attempt, &error).await?;
+                    attempt += 1;
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+    }
+
+    /// Learns that `length` bytes are too many; says whether the conversation can be sent in smaller parts.
+    fn shrink(&self, plan: &mut Plan, length: u64) -> bool {
+        self.budget.fetch_min((length / 2).max(SMALLEST_BUDGET), Ordering::Relaxed);
+        let carried = plan.carried;
+        if plan.split(self.budget.load(Ordering::Relaxed)) && plan.carried < carried {
+            return true;
+        }
+        // It was small already; one more cut for this one alone.
+        carried > 1 && plan.split(length / 2) && plan.carried < carried
+    }
+
+    fn shrink_for(&self, plan: &mut Plan, length: u64, error: &ApiError) {
+        if error.is_about_size() {
+            self.shrink(plan, length);
+        } else {
+            // The server failed at this one: a matter of this conversation, not of all.
+            plan.split(length / 2);
+        }
+    }
+
+    async fn settle_create(
+        &self,
+        plan: &Plan,
+        step: StepId,
+        id: u64,
+        number: Option<u64>,
+        found: Option<&wire::Conversation>,
+        ends_record: bool,
+    ) -> Result<(), Halt> {
+        let threads = found.map(|found| compare::remote_ids(found, plan.carried)).unwrap_or_default();
+        self.sum(|sum| {
+            sum.threads += plan.carried as u64;
+            sum.attachments += plan.new.threads[..plan.carried].iter().map(|t| t.attachments.len() as u64).sum::<u64>();
+        });
+        let settlement = Settlement { remote: Some(id), number, threads, ends_record };
+        self.line.journal.settle(step, settlement).await?;
+        Ok(())
+    }
+
+    /// Whether anything follows the create.
+    fn has_more(&self, plan: &Plan) -> bool {
+        plan.carried < plan.new.threads.len() || !plan.tags.is_empty()
+    }
+
+    /// Everything after the create: appends, the customer, fields, tags.
+    async fn complete(&self, job: &Job, plan: &Plan, there: There, is_resumed: bool) -> Result<End, Failure> {
+        let There { id, found, .. } = there;
+        let mut found = match found {
+            Some(found) => found,
+            None => self.get(job, id).await?,
+        };
+        let is_split = plan.carried < plan.new.threads.len();
+        if is_split {
+            if is_resumed && let Some(why) = strangers(plan, &found) {
+                return Ok(self.bury(job, Some(id), codes::SEND_DIFFERS, why).await?);
+            }
+            for ordinal in plan.carried..plan.new.threads.len() {
+                match self.append(job, plan, id, ordinal, &found).await {
+                    Ok(()) => {}
+                    Err(Failure::Refused(_, error)) => {
+                        let why = format!("thread {} could not be appended: {error}", ordinal + 1);
+                        return Ok(self.bury(job, Some(id), codes::SEND_REFUSED, why).await?);
+                    }
+                    Err(failure) => return Err(failure),
+                }
+            }
+            if plan.appends_others() {
+                self.give_back(job, plan, id).await?;
+            }
+            found = self.get(job, id).await?;
+        }
+        let mut differences = compare::compare(&plan.new, &found);
+        if differences.customer || differences.fields {
+            if differences.customer {
+                self.give_back(job, plan, id).await?;
+            }
+            if differences.fields {
+                let client = &self.line.client;
+                let fields = &plan.new.custom_fields;
+                let step = self.put(job, StepKind::Fields, || client.set_custom_fields(id, fields)).await?;
+                self.line.journal.settle(step, Settlement::default()).await?;
+            }
+            found = self.get(job, id).await?;
+            differences = compare::compare(&plan.new, &found);
+        }
+        self.set_tags(job, plan, id).await?;
+        self.note(
+            differences
+                .known
+                .iter()
+                .map(|what| Finding::new(codes::SEND_ALTERED, what.clone()).about(&job.who.id, &job.who.origin))
+                .collect(),
+        )
+        .await?;
+        if !differences.is_none() {
+            return Ok(self.bury(job, Some(id), codes::SEND_DIFFERS, differences.sentence()).await?);
+        }
+        self.line.journal.finish(job.record).await?;
+        Ok(End::done(id))
+    }
+
+    async fn get(&self, job: &Job, id: u64) -> Result<wire::Conversation, Failure> {
+        let answer = self.line.read(&job.who, || self.line.client.conversation(id, Embed::THREADS)).await?;
+        Ok(answer.value)
+    }
+
+    /// A write that may be repeated: its effect is the same however often it happens.
+    async fn put<F>(&self, job: &Job, kind: StepKind, call: impl Fn() -> F) -> Result<StepId, Failure>
+    where
+        F: Future<Output = Result<(), ApiError>>,
+    {
+        let intent = Intent { kind, ordinal: 0, digest: [0; 16], create: None };
+        let mut attempt = 1;
+        loop {
+            match self.line.write(&job.who, job.record, &intent, &call).await {
+                Ok((step, ())) => return Ok(step),
+                Err(Failure::Unknown(_, _, error)) if attempt < self.line.options.max_attempts => {
+                    self.line.wait_to_retry(&job.who, &error.verdict(), attempt, &error).await?;
+                    attempt += 1;
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+    }
+
+    /// Gives the conversation to its own customer, without a line item.
+    async fn give_back(&self, job: &Job, plan: &Plan, id: u64) -> Result<(), Failure> {
+        let change = ConversationChange::customer(plan.new.customer_id);
+        let step = self.put(job, StepKind::Owner, || self.line.client.update_conversation(id, &change)).await?;
+        self.line.journal.settle(step, Settlement::default()).await?;
+        Ok(())
+    }
+
+    async fn set_tags(&self, job: &Job, plan: &Plan, id: u64) -> Result<(), Failure> {
+        if plan.tags.is_empty() {
+            return Ok(());
+        }
+        if !self.line.directory.has_tags {
+            if !self.has_said_no_tags.swap(true, Ordering::Relaxed) {
+                let message = "the target has no Tags module; tags are left out".to_owned();
+                self.note(vec![Finding::new(codes::TARGET_NO_TAGS, message)]).await?;
+            }
+            return Ok(());
+        }
+        let client = &self.line.client;
+        let step = self.put(job, StepKind::Tags, || client.set_tags(id, &plan.tags)).await?;
+        self.line.journal.settle(step, Settlement::default()).await?;
+        Ok(())
+    }
+
+    /// Appends one thread, unless it is there.
+    async fn append(
+        &self,
+        job: &Job,
+        plan: &Plan,
+        id: u64,
+        ordinal: usize,
+        found: &wire::Conversation,
+    ) -> Result<(), Failure> {
+        let thread = plan.append(ordinal);
+        let number = u32::try_from(ordinal).unwrap_or(u32::MAX);
+        let mut digest = [0; 16];
+        digest[..8].copy_from_slice(&plan.rows[ordinal].digests.body);
+        let intent = Intent { kind: StepKind::Append, ordinal: number, digest, create: None };
+        let files = |thread: &wire::Thread| thread.attachments().iter().map(|file| file.id.unwrap_or(0)).collect();
+        if compare::appended(&thread, found).is_some() {
+            return Ok(());
+        }
+        let mut attempt = 1;
+        loop {
+            let client = &self.line.client;
+            let (step, remote, attachments) =
+                match self.line.write(&job.who, job.record, &intent, || client.create_thread(id, &thread)).await {
+                    Ok((step, created)) => (step, created.id, created.body.as_ref().map(files).unwrap_or_default()),
+                    Err(Failure::Unknown(step, sent, error)) => {
+                        match self.look_for_append(job, id, &thread, sent).await? {
+                            Some(there) => (step, there.id, files(&there)),
+                            None if attempt >= self.line.options.max_attempts => {
+                                return Err(Failure::Refused(Some(step), error));
+                            }
+                            None => {
+                                self.line.wait_to_retry(&job.who, &error.verdict(), attempt, &error).await?;
+                                attempt += 1;
+                                continue;
+                            }
+                        }
+                    }
+                    Err(failure) => return Err(failure),
+                };
+            self.sum(|sum| {
+                sum.threads += 1;
+                sum.attachments += thread.attachments.len() as u64;
+            });
+            let settlement =
+                Settlement { threads: vec![(number, remote, attachments)], remote: Some(remote), ..Settlement::default() };
+            self.line.journal.settle(step, settlement).await?;
+            return Ok(());
+        }
+    }
+
+    /// Whether an append that was never answered has taken effect: looked for as a create is.
+    async fn look_for_append(
+        &self,
+        job: &Job,
+        id: u64,
+        thread: &crate::freescout::NewThread,
+        sent: tokio::time::Instant,
+    ) -> Result<Option<wire::Thread>, Failure> {
+        let begun = tokio::time::Instant::now();
+        let mut looks = 0;
+        loop {
+            let found = self.get(job, id).await?;
+            if let Some(there) = compare::appended(thread, &found) {
+                return Ok(Some(there.clone()));
+            }
+            looks += 1;
+            let settle = self.line.settle_time();
+            let is_believed = looks >= 2 && self.line.limiter.has_written_since(Some(sent));
+            if is_believed || (begun.elapsed() >= settle * 4 && self.line.has_no_writes()) {
+                return Ok(None);
+            }
+            self.line.sleep(settle).await?;
+        }
+    }
+}
+
+/// Whether nothing at all differs, so that the record may end with its create.
+fn is_spotless(differences: &Differences) -> bool {
+    differences.is_none() && differences.known.is_empty()
+}
+
+/// Whether FreeScout shows other times than those sent, on every thread: the sign that `imported` did not arrive.
+fn takes_no_imports(sent: &crate::freescout::NewConversation, found: &wire::Conversation) -> bool {
+    let threads = compare::written(found.threads());
+    !threads.is_empty()
+        && threads.len() == sent.threads.len()
+        && sent.threads.iter().zip(threads).all(|(sent, found)| found.created_at != Some(sent.created_at))
+}
+
+/// Whether somebody else has written in a conversation that is not complete yet. An imported message that is
+/// appended below a live reply, or after a line item, is mailed (`freescout-behaviour.md` 5.4).
+fn strangers(plan: &Plan, found: &wire::Conversation) -> Option<String> {
+    let ours = |thread: &wire::Thread| {
+        plan.new.threads.iter().any(|sent| {
+            thread.created_at == Some(sent.created_at)
+                && thread.kind == sent.kind.word()
+                && plan::bare(thread.body.as_deref().unwrap_or_default()) == plan::bare(&sent.text)
+        })
+    };
+    let count = found.threads().iter().filter(|thread| !ours(thread)).count();
+    (count > 0).then(|| {
+        format!("{count} threads of somebody else are in it: appending the missing ones could mail the customer")
+    })
+}

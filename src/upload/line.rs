@@ -1,0 +1,354 @@
+//! The line to FreeScout: every request of an upload passes here, and here all waiting happens.
+//!
+//! Reads are simply sent again. Writes are not: what becomes of one that was
+//! not answered is decided by whoever sent it, after asking FreeScout.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::hash::Hash;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::OwnedMutexGuard;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::limiter::{Limiter, Permit, Reply};
+use super::{Options, Stop, UploadError, retry};
+use crate::finding::Finding;
+use crate::freescout::{ApiError, Client, Directory, ErrorKind, Verdict};
+use crate::journal::{Intent, Journal, JournalError, RecordRow, RunId, StepId, StepKind};
+use crate::record::{Origin, RecordId};
+use crate::report::{Event, Reporter};
+
+/// Why a task ends without an outcome for its record.
+#[derive(Debug)]
+pub(super) enum Halt {
+    /// The operator, or an error elsewhere, has ended the run.
+    Interrupted,
+    /// This ends the run.
+    Fatal(UploadError),
+}
+
+impl From<JournalError> for Halt {
+    fn from(error: JournalError) -> Self {
+        Self::Fatal(UploadError::Journal(error))
+    }
+}
+
+/// A request that did not succeed.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// It had no effect, and would be refused again.
+    Refused(Option<StepId>, ApiError),
+    /// Nobody knows whether it had an effect. It was sent at this time.
+    Unknown(StepId, Instant, ApiError),
+    /// The run ends.
+    Halt(Halt),
+}
+
+impl<E: Into<Halt>> From<E> for Failure {
+    fn from(halt: E) -> Self {
+        Self::Halt(halt.into())
+    }
+}
+
+/// Which record something is done for.
+#[derive(Debug, Clone)]
+pub(super) struct Who {
+    pub(super) id: RecordId,
+    pub(super) origin: Origin,
+}
+
+/// What all tasks of a run share.
+pub(super) struct Line {
+    pub(super) client: Client,
+    pub(super) directory: Directory,
+    pub(super) journal: Journal,
+    pub(super) options: Options,
+    pub(super) limiter: Arc<Limiter>,
+    pub(super) reporter: Arc<dyn Reporter>,
+    pub(super) stop: Stop,
+    /// Set by the first fatal error.
+    pub(super) halt: CancellationToken,
+    pub(super) run: RunId,
+    /// Writes that are in flight.
+    writes: AtomicUsize,
+}
+
+impl Line {
+    pub(super) fn new(
+        client: Client,
+        directory: Directory,
+        journal: Journal,
+        options: Options,
+        reporter: Arc<dyn Reporter>,
+        stop: Stop,
+        run: RunId,
+    ) -> Self {
+        let limiter = Limiter::new(options.concurrency, options.rate);
+        let halt = CancellationToken::new();
+        Self { client, directory, journal, options, limiter, reporter, stop, halt, run, writes: AtomicUsize::new(0) }
+    }
+
+    /// Waits for `work` unless everything is to be dropped.
+    pub(super) async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Result<T, Halt> {
+        tokio::select! {
+            biased;
+            () = self.halt.cancelled() => Err(Halt::Interrupted),
+            () = self.stop.at_once() => Err(Halt::Interrupted),
+            done = work => Ok(done),
+        }
+    }
+
+    /// Waits for `work` unless nothing new is to be begun.
+    pub(super) async fn unless_asked<T>(&self, work: impl Future<Output = T>) -> Result<T, Halt> {
+        tokio::select! {
+            biased;
+            () = self.halt.cancelled() => Err(Halt::Interrupted),
+            () = self.stop.asked() => Err(Halt::Interrupted),
+            done = work => Ok(done),
+        }
+    }
+
+    /// Whether no write is in flight.
+    pub(super) fn has_no_writes(&self) -> bool {
+        self.writes.load(Ordering::Relaxed) == 0
+    }
+
+    /// How long look-ups wait: long enough for the slowest create that was seen.
+    pub(super) fn settle_time(&self) -> Duration {
+        self.options.settle.max(self.limiter.slowest_create() * 2)
+    }
+
+    /// Tells what was noticed, and has the journal count it.
+    pub(super) async fn note(&self, findings: Vec<Finding>) -> Result<(), Halt> {
+        for finding in &findings {
+            self.reporter.event(&Event::Finding(finding));
+        }
+        self.journal.note(self.run, findings).await?;
+        Ok(())
+    }
+
+    /// Notes one finding about a record.
+    pub(super) async fn note_one(&self, who: &Who, code: &'static str, message: String) -> Result<(), Halt> {
+        self.note(vec![Finding::new(code, message).about(&who.id, &who.origin)]).await
+    }
+
+    /// Sends a request that changes nothing, as often as it takes.
+    ///
+    /// Fails with `Refused` for what FreeScout does not want to answer, and for what it keeps failing at
+    /// while it answers others.
+    pub(super) async fn read<T, F>(&self, who: &Who, call: impl Fn() -> F) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, ApiError>>,
+    {
+        let mut attempt = 1;
+        loop {
+            let permit = self.unless_stopped(self.limiter.permit()).await?;
+            let error = match self.unless_stopped(call()).await? {
+                Ok(value) => {
+                    permit.give_back(Reply::Fine);
+                    return Ok(value);
+                }
+                Err(error) => error,
+            };
+            let verdict = self.hear(permit, &error)?;
+            let is_hopeless = attempt >= self.options.max_attempts && matches!(verdict, Verdict::Unknown);
+            if matches!(verdict, Verdict::Refused) || is_hopeless {
+                return Err(Failure::Refused(None, error));
+            }
+            self.wait_to_retry(who, &verdict, attempt, &error).await?;
+            attempt += 1;
+        }
+    }
+
+    /// Sends a request that changes something, with its intent durable before the first byte leaves.
+    ///
+    /// What certainly had no effect (throttled, no connection) is sent again here; all else is for the caller.
+    pub(super) async fn write<T, F>(
+        &self,
+        who: &Who,
+        record: RecordRow,
+        intent: &Intent,
+        call: impl Fn() -> F,
+    ) -> Result<(StepId, T), Failure>
+    where
+        F: Future<Output = Result<T, ApiError>>,
+    {
+        let mut attempt = 1;
+        loop {
+            // A create is something new; the steps after it belong to what is already there.
+            let permit = if intent.kind == StepKind::Create {
+                self.unless_asked(self.limiter.permit()).await?
+            } else {
+                self.unless_stopped(self.limiter.permit()).await?
+            };
+            let step = self.journal.start(record, intent.clone()).await?;
+            let _in_flight = InFlight::new(&self.writes);
+            let sent_at = Instant::now();
+            let error = match self.unless_stopped(call()).await? {
+                Ok(value) => {
+                    permit.give_back(Reply::Written { is_create: intent.kind == StepKind::Create });
+                    return Ok((step, value));
+                }
+                Err(error) => error,
+            };
+            let verdict = match self.hear(permit, &error) {
+                Ok(verdict) => verdict,
+                Err(halt) => {
+                    // Whoever turned it away has not executed it.
+                    if !matches!(error.verdict(), Verdict::Unknown) {
+                        self.journal.refused(step, &error.to_string()).await?;
+                    }
+                    return Err(halt.into());
+                }
+            };
+            match verdict {
+                Verdict::Refused => {
+                    self.journal.refused(step, &error.to_string()).await?;
+                    return Err(Failure::Refused(Some(step), error));
+                }
+                Verdict::Unknown => {
+                    self.journal.unknown(step, &error.to_string()).await?;
+                    return Err(Failure::Unknown(step, sent_at, error));
+                }
+                Verdict::Throttled { .. } | Verdict::Transient | Verdict::Unauthorised => {
+                    self.journal.refused(step, &error.to_string()).await?;
+                    drop(_in_flight);
+                    self.wait_to_retry(who, &verdict, attempt, &error).await?;
+                    attempt += 1;
+                }
+            }
+        }
+    }
+
+    /// Sends a request about a customer: it has a row of its own in the journal instead of a step.
+    pub(super) async fn write_person<T, F>(&self, call: impl Fn() -> F) -> Result<Result<T, ApiError>, Halt>
+    where
+        F: Future<Output = Result<T, ApiError>>,
+    {
+        let permit = self.unless_stopped(self.limiter.permit()).await?;
+        let _in_flight = InFlight::new(&self.writes);
+        match self.unless_stopped(call()).await? {
+            Ok(value) => {
+                permit.give_back(Reply::Written { is_create: false });
+                Ok(Ok(value))
+            }
+            Err(error) => {
+                self.hear(permit, &error)?;
+                Ok(Err(error))
+            }
+        }
+    }
+
+    /// Tells the limiter what an error means, and finds out whether it ends the run.
+    fn hear(&self, permit: Permit, error: &ApiError) -> Result<Verdict, Halt> {
+        let verdict = error.verdict();
+        match &verdict {
+            Verdict::Unauthorised => {
+                permit.give_back(Reply::Fine);
+                return Err(Halt::Fatal(UploadError::TurnedAway { cause: error.to_string() }));
+            }
+            Verdict::Refused => permit.give_back(Reply::Fine),
+            Verdict::Throttled { .. } => permit.give_back(Reply::Strained),
+            Verdict::Transient => permit.give_back(Reply::Unreachable),
+            Verdict::Unknown if matches!(error.kind(), ErrorKind::ServerFault | ErrorKind::Puzzling) => {
+                permit.give_back(Reply::Failing);
+            }
+            Verdict::Unknown => permit.give_back(Reply::Unreachable),
+        }
+        let silence = self.limiter.silent_for();
+        if silence > self.options.patience {
+            return Err(Halt::Fatal(UploadError::TargetGone { seconds: silence.as_secs(), cause: error.to_string() }));
+        }
+        Ok(verdict)
+    }
+
+    /// Waits before something is sent again. What is about the target as a whole makes everybody wait.
+    pub(super) async fn wait_to_retry(
+        &self,
+        who: &Who,
+        verdict: &Verdict,
+        attempt: u32,
+        error: &ApiError,
+    ) -> Result<(), Halt> {
+        let Some(wait) = retry::wait(verdict, attempt, fastrand::f64) else { return Ok(()) };
+        let reason = error.to_string();
+        if matches!(verdict, Verdict::Throttled { .. } | Verdict::Transient) && self.limiter.pause(wait) {
+            self.reporter.event(&Event::Paused { wait, reason: &reason });
+        }
+        self.reporter.event(&Event::Retry { record: &who.id, after: wait, reason: &reason });
+        self.unless_asked(tokio::time::sleep(wait)).await
+    }
+
+    /// Waits while a record is parked; ends at the first wish to stop, since the journal knows all about it.
+    pub(super) async fn sleep(&self, wait: Duration) -> Result<(), Halt> {
+        self.unless_asked(tokio::time::sleep(wait)).await
+    }
+}
+
+/// Counts a write for as long as it is in flight, however it ends.
+struct InFlight<'a>(&'a AtomicUsize);
+
+impl<'a> InFlight<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// One lock for each key, made when it is asked for and gone when nobody wants it.
+pub(super) struct KeyedLocks<K> {
+    locks: Mutex<HashMap<K, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+impl<K: Eq + Hash + Clone> KeyedLocks<K> {
+    pub(super) fn new() -> Self {
+        Self { locks: Mutex::new(HashMap::new()) }
+    }
+
+    /// Waits until nobody else has this key.
+    pub(super) async fn lock(&self, key: &K) -> OwnedMutexGuard<()> {
+        let lock = {
+            let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
+            // Only the map holds a lock that nobody uses; looking for them now and then keeps the map small.
+            if locks.len() >= 256 && locks.len().is_power_of_two() {
+                locks.retain(|_, lock| Arc::strong_count(lock) > 1);
+            }
+            Arc::clone(locks.entry(key.clone()).or_default())
+        };
+        lock.lock_owned().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn one_key_is_held_once_and_other_keys_are_free() {
+        let locks = KeyedLocks::new();
+        let held = locks.lock(&"a").await;
+        assert!(tokio::time::timeout(Duration::from_secs(1), locks.lock(&"b")).await.is_ok());
+        assert!(tokio::time::timeout(Duration::from_secs(1), locks.lock(&"a")).await.is_err());
+        drop(held);
+        assert!(tokio::time::timeout(Duration::from_secs(1), locks.lock(&"a")).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn keys_that_nobody_wants_are_forgotten() {
+        let locks = KeyedLocks::new();
+        for key in 0..10_000 {
+            drop(locks.lock(&key).await);
+        }
+        assert!(locks.locks.lock().unwrap().len() <= 512);
+    }
+}

@@ -1,0 +1,440 @@
+//! A conversation as it will be sent: names become ids, and what must be found again gets its marks.
+//!
+//! Pure. The same conversation, directory and customers give the same plan, byte for byte, so that
+//! a later run recognises what an earlier one has sent.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::content::Content;
+use crate::conversation::{Author, Conversation, Customer, Thread, UserRef};
+use crate::finding::{Finding, codes};
+use crate::freescout::{Directory, NewAttachment, NewConversation, NewThread};
+use crate::journal::{AttachmentRow, ConversationDigests, Digest, Key, ThreadDigests, ThreadRow};
+use crate::record::RecordId;
+
+/// What stands around the threads of a create, and a little more: ids, times, subject up to 998 characters.
+const ENVELOPE: u64 = 8 * 1024;
+
+/// How the marker begins: an HTML comment that FreeScout stores and shows nowhere (`exactly-once.md`).
+const MARKER: &str = "<!-- foxferry:";
+
+/// A conversation that is ready to be sent.
+#[derive(Debug, Clone)]
+pub(super) struct Plan {
+    /// The conversation with all its threads, oldest first.
+    pub(super) new: NewConversation,
+    /// How many of the oldest threads the create carries; the others are appended.
+    pub(super) carried: usize,
+    /// The tags, set after everything else.
+    pub(super) tags: Vec<String>,
+    /// The mark in the oldest thread; `None`: the operator wants none.
+    pub(super) marker: Option<String>,
+    /// Where it is looked for.
+    pub(super) key: Key,
+    /// What the journal keeps of it.
+    pub(super) digests: ConversationDigests,
+    /// What the journal keeps of its threads.
+    pub(super) rows: Vec<ThreadRow>,
+}
+
+/// The mark of a record: short, and made of nothing but its identity.
+pub(super) fn marker_of(id: &RecordId) -> String {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(id.source.as_bytes());
+    hasher.update(&[0]);
+    hasher.update(id.original.as_bytes());
+    hasher.finalize().to_hex()[..16].to_owned()
+}
+
+/// The mark that a text carries.
+pub(super) fn marker_in(text: &str) -> Option<&str> {
+    let start = text.rfind(MARKER)? + MARKER.len();
+    let (mark, _) = text[start..].split_once("-->")?;
+    Some(mark.trim())
+}
+
+/// A text as it is compared: without the marker, without blanks at both ends, which FreeScout trims.
+pub(super) fn bare(text: &str) -> &str {
+    let text = match text.rfind(MARKER) {
+        Some(start) if text[start..].trim_end().ends_with("-->") => &text[..start],
+        _ => text,
+    };
+    text.trim()
+}
+
+/// A short digest of one value.
+pub(super) fn digest(value: &str) -> Digest {
+    let mut digest = Digest::default();
+    digest.copy_from_slice(&blake3::hash(value.as_bytes()).as_bytes()[..8]);
+    digest
+}
+
+/// The mailbox's id, or why there is none.
+pub(super) fn mailbox_of(conversation: &Conversation, directory: &Directory) -> Result<u64, String> {
+    let found = match &conversation.mailbox {
+        Some(name) => directory.mailbox_by(name),
+        None => directory.only_mailbox(),
+    };
+    found.map(|entry| entry.mailbox.id).ok_or_else(|| {
+        let known: Vec<_> = directory.mailboxes.iter().map(|entry| format!("`{}`", entry.mailbox.email)).collect();
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        match &conversation.mailbox {
+            Some(name) => format!("the target has no mailbox `{name}`; it has {known}"),
+            None => format!("no rule names a mailbox, and the target has several: {known}"),
+        }
+    })
+}
+
+/// Everybody outside who takes part, each once, the conversation's own customer first.
+pub(super) fn people_of(conversation: &Conversation) -> Vec<&Customer> {
+    let authors = conversation.threads.iter().filter_map(|thread| match &thread.author {
+        Author::Customer(customer) => Some(customer),
+        Author::User(_) => None,
+    });
+    let mut seen = HashSet::new();
+    std::iter::once(&conversation.customer)
+        .chain(authors)
+        .filter(|customer| seen.insert(customer.key.as_str()))
+        .collect()
+}
+
+impl Plan {
+    /// Makes the plan. `customers` has the id of everybody in [`people_of`], by key.
+    ///
+    /// Fails with a sentence for people if the target has nobody who could be credited.
+    pub(super) fn make(
+        conversation: Conversation,
+        mailbox: u64,
+        customers: &HashMap<String, u64>,
+        directory: &Directory,
+        has_marker: bool,
+        findings: &mut Vec<Finding>,
+    ) -> Result<Self, String> {
+        let about = |finding: Finding| finding.about(&conversation.id, &conversation.origin);
+        let id_of = |customer: &Customer| {
+            customers.get(&customer.key).copied().ok_or_else(|| format!("`{}` is no customer yet", customer.key))
+        };
+        let customer_id = id_of(&conversation.customer)?;
+        let assign_to = match &conversation.assignee {
+            None => None,
+            Some(UserRef::FirstAdministrator) => directory.first_administrator().map(|user| user.id),
+            Some(UserRef::Address(address)) => {
+                let user = directory.user_by(address);
+                if user.is_none() {
+                    findings.push(about(
+                        Finding::new(
+                            codes::TARGET_UNKNOWN_USER,
+                            format!("the target has no user `{address}`; the conversation is left unassigned"),
+                        )
+                        .in_field("assignee"),
+                    ));
+                }
+                user.map(|user| user.id)
+            }
+        };
+        let custom_fields = fields_of(&conversation, mailbox, directory, findings);
+        let marker = has_marker.then(|| marker_of(&conversation.id));
+        let mut threads = Vec::with_capacity(conversation.threads.len());
+        let mut rows = Vec::with_capacity(conversation.threads.len());
+        for (at, thread) in conversation.threads.into_iter().enumerate() {
+            let (user, customer_id, credit) = match &thread.author {
+                Author::Customer(customer) => (None, id_of(customer)?, None),
+                Author::User(user) => {
+                    let (user, credit) = user_of(user, directory)?;
+                    (Some(user), customer_id, credit)
+                }
+            };
+            if let Some(address) = &credit {
+                findings.push(
+                    Finding::new(
+                        codes::TARGET_UNKNOWN_USER,
+                        format!(
+                            "the target has no user `{address}`; the first administrator was used and the address put into the text"
+                        ),
+                    )
+                    .about(&conversation.id, &conversation.origin)
+                    .in_field(format!("threads[{at}]")),
+                );
+            }
+            let entry = thread.entry.clone();
+            let new = new_thread(thread, user, customer_id, credit.as_deref());
+            rows.push(row_of(&new, entry));
+            threads.push(new);
+        }
+        let key = Key {
+            mailbox,
+            opened_at: conversation.created_at.as_second(),
+            digest: key_digest(&conversation.subject, &rows, marker.as_deref()),
+        };
+        if let (Some(marker), Some(oldest)) = (&marker, threads.first_mut()) {
+            oldest.text.push_str(&format!("{MARKER}{marker} -->"));
+        }
+        let new = NewConversation {
+            subject: conversation.subject,
+            kind: conversation.kind,
+            mailbox_id: mailbox,
+            customer_id,
+            status: conversation.status,
+            assign_to,
+            created_at: conversation.created_at,
+            closed_at: conversation.closed_at,
+            custom_fields,
+            threads,
+        };
+        let digests = digests_of(&new, &conversation.tags);
+        let carried = new.threads.len();
+        Ok(Self { new, carried, tags: conversation.tags, marker, key, digests, rows })
+    }
+
+    /// Lets the create carry only what fits into `budget` bytes, the oldest threads first and at least one.
+    /// Says whether something is left for appending.
+    pub(super) fn split(&mut self, budget: u64) -> bool {
+        let total = self.new.threads.len();
+        if total == 1 || self.new.body_length() <= budget {
+            self.carried = total;
+            return false;
+        }
+        let mut length = ENVELOPE;
+        self.carried = 0;
+        for thread in &self.new.threads {
+            length += thread.body_length();
+            if self.carried > 0 && length > budget {
+                break;
+            }
+            self.carried += 1;
+        }
+        self.carried < total
+    }
+
+    /// What the create sends.
+    pub(super) fn create(&self) -> NewConversation {
+        let mut new = self.new.clone();
+        new.threads.truncate(self.carried);
+        new
+    }
+
+    /// What an append sends: with the final status, since a thread without one would change it.
+    pub(super) fn append(&self, ordinal: usize) -> NewThread {
+        let mut thread = self.new.threads[ordinal].clone();
+        thread.status = Some(self.new.status);
+        thread
+    }
+
+    /// Whether appended threads belong to other customers, so that the conversation has to be given back.
+    pub(super) fn appends_others(&self) -> bool {
+        self.new.threads[self.carried..]
+            .iter()
+            .any(|thread| thread.user.is_none() && thread.customer_id != Some(self.new.customer_id))
+    }
+}
+
+/// The user's id, and the address to be named in the text when somebody else has to stand in.
+fn user_of(user: &UserRef, directory: &Directory) -> Result<(u64, Option<String>), String> {
+    let stand_in = || {
+        directory
+            .first_administrator()
+            .or_else(|| directory.users.first())
+            .map(|user| user.id)
+            .ok_or_else(|| "the target has no user who could be credited with a reply".to_owned())
+    };
+    match user {
+        UserRef::FirstAdministrator => Ok((stand_in()?, None)),
+        UserRef::Address(address) => match directory.user_by(address) {
+            Some(user) => Ok((user.id, None)),
+            None => Ok((stand_in()?, Some(address.clone()))),
+        },
+    }
+}
+
+fn new_thread(thread: Thread, user: Option<u64>, customer_id: u64, credit: Option<&str>) -> NewThread {
+    let text = match credit {
+        Some(address) => format!("<p><em>Written by {}</em></p>{}", escape(address), thread.body),
+        None => thread.body,
+    };
+    let attachments = thread.attachments.into_iter().map(|file| NewAttachment {
+        file_name: file.name,
+        mime_type: file.mime,
+        content: file.content,
+    });
+    NewThread {
+        kind: thread.kind,
+        text,
+        user,
+        customer_id: Some(customer_id),
+        cc: thread.cc,
+        bcc: thread.bcc,
+        created_at: thread.created_at,
+        status: None,
+        attachments: attachments.collect(),
+    }
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+/// Custom fields by id, dropdown labels as option ids; what the mailbox does not have is a finding.
+fn fields_of(
+    conversation: &Conversation,
+    mailbox: u64,
+    directory: &Directory,
+    findings: &mut Vec<Finding>,
+) -> Vec<(u64, String)> {
+    let mut fields: Vec<(u64, String)> = Vec::new();
+    for (name, value) in &conversation.fields {
+        let value = value.trim();
+        // A blank is dropped by FreeScout and cannot be told from an unset field.
+        if value.is_empty() {
+            continue;
+        }
+        let field = directory.field(mailbox, name);
+        let known = field.and_then(|field| {
+            if !field.is_dropdown() {
+                return Some((field.id, value.to_owned()));
+            }
+            let same = |label: &str| label.trim().to_lowercase() == value.to_lowercase();
+            let option = field.options.iter().find(|(_, label)| same(label));
+            option.map(|(id, _)| (field.id, id.clone()))
+        });
+        match known {
+            Some(known) if fields.iter().all(|(id, _)| *id != known.0) => fields.push(known),
+            Some(_) => {}
+            None => {
+                let what = match field {
+                    None => format!("the mailbox has no custom field `{name}`; its value `{value}` was left out"),
+                    Some(_) => format!("the custom field `{name}` has no option `{value}`; it was left unset"),
+                };
+                findings.push(
+                    Finding::new(codes::TARGET_UNKNOWN_FIELD, what)
+                        .about(&conversation.id, &conversation.origin)
+                        .in_field(format!("fields.{name}")),
+                );
+            }
+        }
+    }
+    fields
+}
+
+/// Addresses as they are compared: as a set, without regard to case.
+pub(super) fn addresses(list: &[String]) -> Vec<String> {
+    let mut list: Vec<_> = list.iter().map(|address| address.trim().to_lowercase()).collect();
+    list.sort();
+    list.dedup();
+    list
+}
+
+fn author_of(thread: &NewThread) -> String {
+    match thread.user {
+        Some(user) => format!("user:{user}"),
+        None => format!("customer:{}", thread.customer_id.unwrap_or_default()),
+    }
+}
+
+/// The digests of a thread that was read back or is about to be sent.
+pub(super) fn thread_digests(
+    kind: &str,
+    author: &str,
+    second: Option<i64>,
+    body: &str,
+    cc: &[String],
+    bcc: &[String],
+) -> ThreadDigests {
+    ThreadDigests {
+        kind: digest(kind),
+        author: digest(author),
+        time: digest(&second.map(|second| second.to_string()).unwrap_or_default()),
+        body: digest(bare(body)),
+        cc: digest(&addresses(cc).join("\n")),
+        bcc: digest(&addresses(bcc).join("\n")),
+    }
+}
+
+fn row_of(thread: &NewThread, entry: String) -> ThreadRow {
+    let attachments = thread.attachments.iter().map(|file| AttachmentRow {
+        name: file.file_name.clone(),
+        size: file.content.length().unwrap_or(0),
+        hash: match &file.content {
+            Content::Bytes(bytes) => blake3::hash(bytes).as_bytes()[..16].try_into().ok(),
+            // Reading a file only for its hash would double the work of a large import.
+            _ => None,
+        },
+    });
+    ThreadRow {
+        entry,
+        kind: thread.kind.word(),
+        digests: thread_digests(
+            thread.kind.word(),
+            &author_of(thread),
+            Some(thread.created_at.as_second()),
+            &thread.text,
+            &thread.cc,
+            &thread.bcc,
+        ),
+        attachments: attachments.collect(),
+    }
+}
+
+/// Subject and threads as they will read back. With a marker, no two records have equal keys.
+fn key_digest(subject: &str, rows: &[ThreadRow], marker: Option<&str>) -> [u8; 16] {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(subject.trim().as_bytes());
+    for row in rows {
+        let ThreadDigests { kind, author, time, body, cc, bcc } = row.digests;
+        for digest in [kind, author, time, body, cc, bcc] {
+            hasher.update(&digest);
+        }
+        for attachment in &row.attachments {
+            hasher.update(&attachment.size.to_le_bytes());
+        }
+    }
+    hasher.update(marker.unwrap_or_default().as_bytes());
+    let mut digest = [0; 16];
+    digest.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+    digest
+}
+
+/// A subject as FreeScout keeps it.
+pub(super) fn kept_subject(subject: &str) -> String {
+    subject.trim().chars().take(998).collect::<String>().trim_end().to_owned()
+}
+
+fn digests_of(new: &NewConversation, tags: &[String]) -> ConversationDigests {
+    let mut tags: Vec<_> = tags.to_vec();
+    tags.sort();
+    let mut fields: Vec<_> = new.custom_fields.iter().map(|(id, value)| format!("{id}={value}")).collect();
+    fields.sort();
+    let time = |time: Option<jiff::Timestamp>| time.map(|time| time.as_second().to_string()).unwrap_or_default();
+    ConversationDigests {
+        mailbox: digest(&new.mailbox_id.to_string()),
+        kind: digest(new.kind.word()),
+        status: digest(new.status.word()),
+        subject: digest(&kept_subject(&new.subject)),
+        customer: digest(&new.customer_id.to_string()),
+        assignee: digest(&new.assign_to.map(|id| id.to_string()).unwrap_or_default()),
+        created_at: digest(&time(Some(new.created_at))),
+        closed_at: digest(&time(new.closed_at)),
+        tags: digest(&tags.join("\n")),
+        fields: digest(&fields.join("\n")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_marker_is_found_again_and_left_out_of_comparisons() {
+        let marker = marker_of(&RecordId::new("zendesk", "4711"));
+        assert_eq!(marker.len(), 16);
+        assert_ne!(marker, marker_of(&RecordId::new("zendesk", "4712")));
+        let text = format!("<p>Hello</p>{MARKER}{marker} -->");
+        assert_eq!(marker_in(&text), Some(marker.as_str()));
+        for (name, text, expected) in [
+            ("marked", text.as_str(), "<p>Hello</p>"),
+            ("plain", " <p>Hello</p>\n", "<p>Hello</p>"),
+            ("quoted in the middle", "<p>a</p><!-- foxferry:00 --><p>b</p>", "<p>a</p><!-- foxferry:00 --><p>b</p>"),
+        ] {
+            assert_eq!(bare(text), expected, "{name}");
+        }
+    }
+}
