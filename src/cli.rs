@@ -21,15 +21,18 @@ mod check;
 mod completions;
 mod distinct;
 mod exit;
+mod import;
 mod inspect;
 mod interrupt;
 mod journals;
 mod ledger;
 mod mapping;
 mod outcomes;
+mod sandbox;
 mod screen;
 mod settings;
 mod status;
+mod survey;
 mod terminal;
 
 /// Carries a help desk's history into FreeScout: nothing lost, nothing doubled, nobody mailed.
@@ -57,6 +60,9 @@ ARCHIVE is a file or folder: a Zendesk export or API dump, an mbox, or a CSV fil
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Move an archive into FreeScout; a second run goes on where the first stopped
+    #[command(after_help = import::EXAMPLES)]
+    Import(import::Import),
     /// The dry run: read and map everything, send nothing, report every finding with its place
     #[command(after_help = check::EXAMPLES)]
     Check(check::Check),
@@ -75,6 +81,9 @@ enum Command {
     /// Print the table of old and new ids
     #[command(after_help = ledger::EXAMPLES)]
     Ledger(ledger::Ledger),
+    /// Run a FreeScout imitation on this machine
+    #[command(after_help = sandbox::EXAMPLES)]
+    Sandbox(sandbox::SandboxArgs),
     /// Print a completion script for a shell
     #[command(after_help = completions::EXAMPLES)]
     Completions(completions::Completions),
@@ -138,8 +147,8 @@ pub struct SelectionArgs {
     /// Only records opened before T; records without any date are always taken
     #[arg(long, value_name = "T", value_parser = time)]
     until: Option<Timestamp>,
-    /// Only the records with these ids of the old system (separate several by commas, or repeat it)
-    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    /// Only the records with these ids of the old system; several are separated by blanks or commas
+    #[arg(long, value_name = "ID", num_args = 1.., value_delimiter = ',')]
     only: Vec<String>,
     /// In which order records are taken
     #[arg(long, value_enum, default_value = "oldest")]
@@ -216,12 +225,14 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
             writeln!(screen.out(), "{about}\n\n{FIRST_STEPS}\n\nAll commands: foxferry --help")?;
             Ok(Exit::Done)
         }
+        Some(Command::Import(args)) => import::run(&args, &screen),
         Some(Command::Check(args)) => check::run(&args, &screen),
         Some(Command::Inspect(args)) => inspect::run(&args, &screen),
         Some(Command::Mapping(args)) => mapping::run(&args, &screen),
         Some(Command::Status(args)) => status::run(&args, &screen),
         Some(Command::Letters(args)) => status::letters(&args, &screen),
         Some(Command::Ledger(args)) => ledger::run(&args, &screen),
+        Some(Command::Sandbox(args)) => sandbox::run(&args, &screen),
         Some(Command::Completions(args)) => completions::run(&args, &screen),
     }
 }

@@ -70,6 +70,14 @@ impl Archive {
         Ok(Arc::new(mapping))
     }
 
+    /// A folder for files that nobody needs afterwards.
+    pub fn temporary_folder(&self) -> Result<tempfile::TempDir, Failure> {
+        tempfile::tempdir_in(&self.scratch).map_err(|cause| {
+            Failure::new(Exit::Stopped, format_args!("`{}` cannot be written: {cause}", self.scratch.display()))
+                .hint("name another folder for temporary files with `--scratch`")
+        })
+    }
+
     /// Indexes the archive and gives its records.
     pub fn read(
         &self,

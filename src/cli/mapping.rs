@@ -39,7 +39,7 @@ pub fn run(args: &Mapping, screen: &Screen) -> Result<Exit, Failure> {
         Command::List => {
             let width = Rules::built_in().iter().map(|(name, _)| name.len()).max().unwrap_or_default();
             for (name, text) in Rules::built_in() {
-                let first = text.lines().next().unwrap_or_default().trim_start_matches('#').trim();
+                let first = first_sentence(text);
                 if screen.is_json {
                     writeln!(out, "{}", json!({"name": name, "about": first}))?;
                 } else {
@@ -56,4 +56,32 @@ pub fn run(args: &Mapping, screen: &Screen) -> Result<Exit, Failure> {
         }
     }
     Ok(Exit::Done)
+}
+
+/// What a mapping's opening comment says it is for.
+fn first_sentence(text: &str) -> String {
+    let comment: Vec<&str> = text
+        .lines()
+        .map_while(|line| line.strip_prefix('#'))
+        .map(str::trim)
+        .take_while(|line| !line.is_empty())
+        .collect();
+    let comment = comment.join(" ");
+    comment.split_once(". ").map_or(comment.as_str(), |(first, _)| first).trim_end_matches(['.', ':']).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mapping_is_described_by_its_first_sentence() {
+        for (text, expected) in [
+            ("# Mail folders: mbox\n# files. Copy it.\n\nversion = 1", "Mail folders: mbox files"),
+            ("# One.\n#\n# Two.", "One"),
+            ("version = 1", ""),
+        ] {
+            assert_eq!(first_sentence(text), expected);
+        }
+    }
 }

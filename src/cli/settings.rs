@@ -70,6 +70,11 @@ impl Destination {
 }
 
 impl Server {
+    /// A sandbox in this process.
+    pub fn sandbox(url: &str, key: &str) -> Self {
+        Self { url: url.to_owned(), key: SecretString::from(key), basic: None, ca_file: None }
+    }
+
     /// A client for it.
     pub fn client(&self, concurrency: usize) -> Result<Client, Failure> {
         let wrong = |error| Failure::of(Exit::Usage, &error);

@@ -1,0 +1,288 @@
+//! `foxferry import`: an archive into FreeScout.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use foxferry::freescout::{Client, Directory};
+use foxferry::journal::{Identity, Journal};
+use foxferry::mapping::Mapping;
+use foxferry::pipeline;
+use foxferry::report::{Event, Summary};
+use foxferry::sandbox::{self, Sandbox};
+use foxferry::source::Reader;
+use foxferry::upload::{self, Stop, UploadError};
+use tokio::runtime::Runtime;
+
+use crate::cli::archive::{self, Archive};
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::interrupt::{self, Interrupt};
+use crate::cli::screen::{Listeners, Screen};
+use crate::cli::settings::{self, Destination};
+use crate::cli::survey::Survey;
+use crate::cli::{ArchiveArgs, FindingArgs, SelectionArgs, TargetArgs, journals};
+
+pub const EXAMPLES: &str = "\
+Examples:
+  foxferry import samples/zendesk --sandbox
+  foxferry import export.json --url https://help.example.org --key-file key.txt
+  foxferry import mail.mbox --url https://help.example.org --mapping acme.toml --since 2022-01-01
+  foxferry import export.json --url https://help.example.org --limit 20 --rate 2
+
+The same command again goes on where the last run stopped; what is done is never sent again. Ctrl-C once finishes what is
+in flight, twice stops at once.";
+
+/// Arguments of `import`.
+#[derive(Debug, Args)]
+pub struct Import {
+    #[command(flatten)]
+    archive: ArchiveArgs,
+    #[command(flatten)]
+    target: TargetArgs,
+    #[command(flatten)]
+    selection: SelectionArgs,
+    #[command(flatten)]
+    findings: FindingArgs,
+    /// Send nothing if a field or value is neither mapped nor ignored, or a finding is an error
+    #[arg(long, help_heading = "Findings")]
+    strict: bool,
+    /// The journal that remembers what is done [default: NAME.ferry in the current folder; with --sandbox a temporary one]
+    #[arg(long, value_name = "FILE")]
+    journal: Option<PathBuf>,
+    /// For tests: how many seconds a look-up waits at least before it believes that something is absent
+    #[arg(long, value_name = "SECONDS", hide = true, value_parser = seconds)]
+    settle: Option<f64>,
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds = text.parse::<f64>().ok().filter(|seconds| (0.01..=3600.0).contains(seconds));
+    seconds.ok_or_else(|| "expected a number of seconds between 0.01 and 3600".to_owned())
+}
+
+/// Everything that the steps of an import share.
+struct Run<'a> {
+    args: &'a Import,
+    screen: &'a Screen,
+    runtime: Runtime,
+    interrupt: Interrupt,
+    stop: Stop,
+    archive: Archive,
+    mapping: Arc<Mapping>,
+    listeners: Listeners,
+    journal: PathBuf,
+}
+
+/// Reads, maps, sends, and says how it went.
+pub fn run(args: &Import, screen: &Screen) -> Result<Exit, Failure> {
+    let destination = Destination::choose(&args.target)?;
+    let runtime = interrupt::runtime()?;
+    let stop = Stop::new();
+    let asked = stop.clone();
+    let interrupt = Interrupt::listen(&runtime, move |times| if times == 1 { asked.ask() } else { asked.now() })?;
+    let archive = Archive::open(&args.archive)?;
+    let mapping = archive.mapping(&args.archive)?;
+    let listeners = screen.listeners(&args.findings)?;
+    // Kept to the end: a rehearsal leaves nothing behind.
+    let rehearsal = match (&destination, &args.journal) {
+        (Destination::Sandbox, None) => Some(archive.temporary_folder()?),
+        _ => None,
+    };
+    let journal = match (&rehearsal, &args.journal) {
+        (Some(folder), _) => folder.path().join("rehearsal.ferry"),
+        (None, Some(path)) => path.clone(),
+        (None, None) => journals::path_for(&args.archive.archives[0]),
+    };
+    let run = Run { args, screen, runtime, interrupt, stop, archive, mapping, listeners, journal };
+    let ended = match destination {
+        Destination::Server(server) => {
+            let client = server.client(usize::from(args.target.concurrency))?;
+            let directory = run.fetch(&client)?;
+            run.send(&client, &directory, None)
+        }
+        Destination::Sandbox => run.rehearse(),
+    };
+    // The bar goes away before an error is printed.
+    run.listeners.finish()?;
+    ended
+}
+
+impl Run<'_> {
+    /// Starts a sandbox that holds what mapping and archive name, and imports into it.
+    fn rehearse(&self) -> Result<Exit, Failure> {
+        let survey = self.survey()?;
+        let options =
+            sandbox::Options { fixture: survey.fixture(&self.mapping.names()), ..sandbox::Options::default() };
+        let sandbox = self
+            .runtime
+            .block_on(sandbox::start(options))
+            .map_err(|cause| Failure::new(Exit::Stopped, format_args!("the sandbox cannot start: {cause}")))?;
+        let client = settings::Server::sandbox(sandbox.url(), sandbox.key())
+            .client(usize::from(self.args.target.concurrency))?;
+        let directory = self.fetch(&client)?;
+        self.send(&client, &directory, Some(&sandbox))
+    }
+
+    /// Asks the target what it is.
+    fn fetch(&self, client: &Client) -> Result<Directory, Failure> {
+        let fetched = self.runtime.block_on(async {
+            tokio::select! {
+                fetched = Directory::fetch(client) => fetched.map_err(|error| settings::failure_of(&error)),
+                () = self.stop.asked() => Err(Failure::new(Exit::Interrupted, "interrupted; nothing was sent")),
+            }
+        });
+        let directory = fetched?;
+        self.listeners.reporter.event(&Event::Target {
+            url: client.shown_url(),
+            mailboxes: directory.mailboxes.len(),
+            users: directory.users.len(),
+        });
+        Ok(directory)
+    }
+
+    fn read(&self) -> Result<Reader, Failure> {
+        self.archive.read(
+            self.mapping.shape(),
+            self.args.selection.order,
+            Some(&journals::index_of(&self.journal)),
+            &*self.listeners.reporter,
+            &self.interrupt,
+        )
+    }
+
+    /// Goes over everything once without sending.
+    fn survey(&self) -> Result<Survey, Failure> {
+        let selection = archive::selection(&self.args.selection);
+        let flow = pipeline::spawn(self.read()?, Arc::clone(&self.mapping), selection);
+        let survey = Survey::make(flow, &self.interrupt);
+        if survey.is_interrupted {
+            return Err(Failure::new(Exit::Interrupted, "interrupted; nothing was sent"));
+        }
+        Ok(survey)
+    }
+
+    /// Sends everything that the journal does not call done.
+    fn send(&self, client: &Client, directory: &Directory, sandbox: Option<&Sandbox>) -> Result<Exit, Failure> {
+        let identity =
+            Identity { target: client.shown_url().to_owned(), source: self.archive.source.name().to_owned() };
+        let journal = Journal::open(&self.journal, &identity).map_err(|error| journals::failure_of(&error))?;
+        let reader = self.read()?;
+        if reader.facts.records > 0 {
+            self.require_mailbox(directory)?;
+        }
+        if self.args.strict {
+            self.require_coverage()?;
+        }
+        let reporter = &self.listeners.reporter;
+        archive::announce(self.archive.source.name(), &reader, &**reporter);
+        let selection = archive::selection(&self.args.selection);
+        let flow = pipeline::spawn(reader, Arc::clone(&self.mapping), selection);
+        let defaults = upload::Options::default();
+        let options = upload::Options {
+            concurrency: usize::from(self.args.target.concurrency),
+            rate: self.args.target.rate,
+            settle: self.args.settle.map_or(defaults.settle, Duration::from_secs_f64),
+            sweep_after: self.args.settle.map_or(defaults.sweep_after, |settle| Duration::from_secs_f64(6.0 * settle)),
+            mapping: Some(self.mapping.hash()),
+            command: self.command(),
+            ..defaults
+        };
+        let sent = self.runtime.block_on(upload::run(
+            flow.records,
+            client,
+            directory,
+            &journal,
+            &options,
+            Arc::clone(reporter),
+            &self.stop,
+        ));
+        flow.crew.join();
+        let sums = sent.map_err(|error| failure_of(&error))?;
+        self.listeners.finish()?;
+        self.close(&sums, sandbox)
+    }
+
+    /// What was asked for, for the journal. No part of it is a secret: keys are never arguments.
+    fn command(&self) -> String {
+        let mapping = self.args.archive.mapping.as_deref().unwrap_or_else(|| self.archive.source.name());
+        format!("import {} --mapping {mapping}", self.archive.shown)
+    }
+
+    /// Shows what was noticed and the sums.
+    fn close(&self, sums: &Summary, sandbox: Option<&Sandbox>) -> Result<Exit, Failure> {
+        self.screen.show_findings(&self.listeners.tally.counts());
+        if let Some(sandbox) = sandbox {
+            let state = sandbox.state();
+            let count = |name: &str| state[name].as_u64().unwrap_or_default();
+            self.screen.say(&format!(
+                "the sandbox holds {} conversations with {} threads and {} attachments, {} customers; {} mails queued",
+                count("conversations"),
+                count("threads"),
+                count("attachments"),
+                count("customers"),
+                count("outbox"),
+            ));
+        }
+        if sums.is_interrupted {
+            let kept = if sandbox.is_some() { "" } else { "; the journal is in order and the same command goes on" };
+            self.screen.say(&format!("interrupted{kept}"));
+        }
+        self.screen.show_sums(sums)?;
+        Ok(match sums {
+            Summary { is_interrupted: true, .. } => Exit::Interrupted,
+            Summary { rejected: 0, dead: 0, .. } => Exit::Done,
+            _ => Exit::Incomplete,
+        })
+    }
+
+    /// Said before anything is sent: without a rule the target's only mailbox is used, and there must be only one.
+    fn require_mailbox(&self, directory: &Directory) -> Result<(), Failure> {
+        let has_rule = !self.mapping.names().mailboxes.is_empty();
+        if has_rule || directory.only_mailbox().is_some() {
+            return Ok(());
+        }
+        if directory.mailboxes.is_empty() {
+            return Err(Failure::new(Exit::Unusable, "the target has no mailbox").hint("make one in FreeScout first"));
+        }
+        Err(no_mailbox(directory))
+    }
+
+    /// `--strict`: everything must be accounted for before anything is sent.
+    fn require_coverage(&self) -> Result<(), Failure> {
+        let survey = self.survey()?;
+        if survey.lost.is_empty() {
+            return Ok(());
+        }
+        let mut message = "not everything is accounted for, and nothing was sent (`--strict`)".to_owned();
+        for (code, (count, sample)) in &survey.lost {
+            message = format!("{message}\n  {count} {code}, for example {}", crate::cli::screen::shortened(sample));
+        }
+        Err(Failure::new(Exit::Incomplete, message).hint(
+            "map it or list it under `[ignore]` with a reason; `foxferry check --findings FILE` names every place",
+        ))
+    }
+}
+
+/// Several mailboxes, and nothing says which.
+fn no_mailbox(directory: &Directory) -> Failure {
+    let mut message = "no rule says which mailbox records go to, and the target has several:".to_owned();
+    for entry in &directory.mailboxes {
+        message = format!("{message}\n  {} ({})", entry.mailbox.email, entry.mailbox.name);
+    }
+    let first = directory.mailboxes.first().map_or("", |entry| entry.mailbox.email.as_str());
+    Failure::new(Exit::Unusable, message)
+        .hint(format_args!("name one in the mapping: `[mailbox]` with `default = \"{first}\"`"))
+}
+
+fn failure_of(error: &UploadError) -> Failure {
+    let failure = Failure::of(Exit::Stopped, error);
+    match error {
+        UploadError::TargetGone { .. } => failure.hint("the journal is in order; run the same command again when the target is back"),
+        UploadError::Journal(cause) => journals::failure_of(cause),
+        UploadError::NotImported { .. } => failure.hint(
+            "its API & Webhooks module may be too old; look at that conversation, delete it, and update the module before going on",
+        ),
+        UploadError::Bug { .. } => failure.hint("please report it; the journal is in order and the same command goes on"),
+        _ => failure.hint("the journal is in order; when that is put right, the same command goes on"),
+    }
+}
