@@ -279,9 +279,9 @@ fn hash_text(text: &[u8]) -> blake3::Hash {
         return blake3::hash(text);
     }
     let mut hasher = blake3::Hasher::new();
-    for line in text.split(|&byte| byte == b'\n') {
+    for (n, line) in text.split(|&byte| byte == b'\n').enumerate() {
+        hasher.update(if n > 0 { b"\n" } else { b"" });
         hasher.update(line.strip_suffix(b"\r").unwrap_or(line));
-        hasher.update(b"\n");
     }
     hasher.finalize()
 }
@@ -340,4 +340,250 @@ pub fn leaf(message: Vec<u8>, is_mbox: bool, part: usize) -> io::Result<Vec<u8>>
     leaf.map(|leaf| leaf.decoded().into_owned()).ok_or_else(|| {
         io::Error::new(io::ErrorKind::NotFound, format!("the message has {} parts and not {}", leaves.len(), part + 1))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use super::*;
+
+    fn mail(text: &str) -> Mail {
+        Mail::parse(text.as_bytes())
+    }
+
+    fn names(mail: &Mail) -> Vec<&str> {
+        mail.files.iter().map(|file| file.name.as_str()).collect()
+    }
+
+    #[test]
+    fn the_text_is_what_a_mail_program_shows() {
+        let text = |text: &str| Body::Text(text.to_owned());
+        let html = |html: &str| Body::Html(html.to_owned());
+        let parts = |kind: &str, parts: &[&str]| {
+            let parts: String = parts.iter().map(|part| format!("--b\n{part}\n")).collect();
+            format!("Content-Type: multipart/{kind}; boundary=b\n\n{parts}--b--\n")
+        };
+        const PLAIN: &str = "Content-Type: text/plain\n\nplain";
+        const HTML: &str = "Content-Type: text/html\n\n<p>html</p>";
+        let cases: Vec<(&str, String, Body, Vec<&str>)> = vec![
+            ("plain", PLAIN.into(), text("plain"), vec![]),
+            ("empty", "Subject: x\n\n".into(), Body::Empty, vec![]),
+            ("alternatives", parts("alternative", &[PLAIN, HTML]), html("<p>html</p>"), vec![]),
+            ("alternatives the other way", parts("alternative", &[HTML, PLAIN]), html("<p>html</p>"), vec![]),
+            ("empty HTML", parts("alternative", &[PLAIN, "Content-Type: text/html\n\n \n"]), text("plain"), vec![]),
+            (
+                "an invitation",
+                parts("alternative", &[PLAIN, "Content-Type: text/calendar\n\nBEGIN:VCALENDAR"]),
+                text("plain"),
+                vec!["text-1.ics"],
+            ),
+            ("two texts", parts("mixed", &[PLAIN, "\nfooter"]), text("plain\n\nfooter"), vec![]),
+            ("HTML and a footer", parts("mixed", &[HTML, "\na < b"]), html("<p>html</p><div>a &lt; b</div>\n"), vec![]),
+            (
+                "a named text is a file",
+                parts("mixed", &[PLAIN, "Content-Type: text/plain; name=log.txt\n\nlines"]),
+                text("plain"),
+                vec!["log.txt"],
+            ),
+            (
+                "a forwarded message",
+                parts("mixed", &[PLAIN, "Content-Type: message/rfc822\n\nSubject: A/B: x\n\nhello"]),
+                text("plain"),
+                vec!["A B x.eml"],
+            ),
+            (
+                "signed",
+                parts("signed", &[PLAIN, "Content-Type: application/pgp-signature\n\n-----BEGIN"]),
+                text("plain"),
+                vec!["file-1.asc"],
+            ),
+            (
+                "a bounce",
+                parts(
+                    "report",
+                    &[
+                        PLAIN,
+                        "Content-Type: message/delivery-status\n\nAction: failed",
+                        "Content-Type: text/rfc822-headers\n\nTo: x",
+                    ],
+                ),
+                text("plain"),
+                vec!["delivery-status.txt", "headers.txt"],
+            ),
+            (
+                "winmail.dat",
+                parts("mixed", &[PLAIN, "Content-Type: application/ms-tnef\n\nx"]),
+                text("plain"),
+                vec!["winmail.dat"],
+            ),
+            ("only a file", "Content-Type: application/pdf; name=a.pdf\n\n%PDF".into(), Body::Empty, vec!["a.pdf"]),
+            ("no boundary", "Content-Type: multipart/mixed\n\nhello".into(), text("hello"), vec![]),
+            ("not a header at all", "hello\nthere".into(), text("hello\nthere"), vec![]),
+        ];
+        for (name, message, body, files) in cases {
+            let mail = mail(&message);
+            assert_eq!(mail.body, body, "{name}");
+            assert_eq!(names(&mail), files, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_image_of_the_html_is_inline_and_known_by_its_id() {
+        let message = "Content-Type: multipart/related; boundary=b\n\n--b\nContent-Type: text/html\n\n<img src=\"cid:logo@x\">\n\
+                       --b\nContent-Type: image/png; name=logo.png\nContent-ID: <logo@x>\nContent-Transfer-Encoding: base64\n\n\
+                       aGVsbG8=\n--b--\n";
+        let mail = mail(message);
+        let [file] = &mail.files[..] else { panic!("one file") };
+        assert_eq!(
+            (file.name.as_str(), file.content_id.as_deref(), file.is_inline),
+            ("logo.png", Some("logo@x"), true)
+        );
+        assert_eq!((file.part, file.length), (1, 5));
+        assert_eq!(leaf(message.as_bytes().to_vec(), false, file.part).unwrap(), b"hello");
+        assert_eq!(leaf(message.as_bytes().to_vec(), false, WHOLE).unwrap(), message.as_bytes());
+        assert!(leaf(message.as_bytes().to_vec(), false, 7).is_err());
+    }
+
+    #[test]
+    fn a_message_is_dated_by_the_best_that_it_has() {
+        const SENT: &str = "2024-01-15T10:30:00Z";
+        const RECEIVED: &str =
+            "Received: by a; Tue, 16 Jan 2024 11:00:00 +0000\nReceived: by b; Mon, 15 Jan 2024 10:31:00 +0000\n";
+        const ENVELOPE: &str = "From a@b Wed Jan 17 12:00:00 2024";
+        let cases = [
+            ("a date", "Date: Mon, 15 Jan 2024 10:30:00 +0000\n".to_owned(), Some(SENT), false),
+            ("a date and servers", format!("{RECEIVED}Date: Mon, 15 Jan 2024 10:30:00 +0000\n"), Some(SENT), false),
+            ("no date", RECEIVED.to_owned(), Some("2024-01-15T10:31:00Z"), true),
+            (
+                "a wrong clock",
+                format!("{RECEIVED}Date: Mon, 15 Jan 2007 10:30:00 +0000\n"),
+                Some("2024-01-15T10:31:00Z"),
+                true,
+            ),
+            (
+                "an impossible date",
+                format!("{RECEIVED}Date: Thu, 1 Jan 1970 00:00:00 +0000\n"),
+                Some("2024-01-15T10:31:00Z"),
+                true,
+            ),
+            ("words", "Date: sometime last tuesday\n".to_owned(), Some("2024-01-17T12:00:00Z"), true),
+            ("nothing", String::new(), Some("2024-01-17T12:00:00Z"), true),
+        ];
+        for (name, text, expected, has_problem) in cases {
+            let headers = Headers::new(header::Fields::of_message(text.as_bytes()).collect());
+            let sent = Sent::of(&headers, ENVELOPE.as_bytes(), &TimeZone::UTC);
+            assert_eq!(sent.at.map(|at| at.to_string()).as_deref(), expected, "{name}");
+            assert_eq!(sent.problem.is_some(), has_problem, "{name}: {:?}", sent.problem);
+        }
+        let none = Sent::of(&Headers::default(), b"", &TimeZone::UTC);
+        assert_eq!((none.at, none.has_date), (None, false));
+    }
+
+    #[test]
+    fn quoting_is_undone_once_and_only_at_line_starts() {
+        let cases = [
+            (">From a", "From a"),
+            (">>From a\n>From b", ">From a\nFrom b"),
+            ("x >From a\n> From b\n>from c", "x >From a\n> From b\n>from c"),
+            ("From a", "From a"),
+            ("", ""),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(unquote(text.as_bytes().to_vec()), expected.as_bytes(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn copies_have_one_hash_whatever_the_way_did_to_them() {
+        let original = body_hash(b"A: 1\n\none\ntwo\n");
+        assert_eq!(original, body_hash(b"Received: x\r\nA: 1\r\n\r\none\r\ntwo\r\n\r\n"));
+        assert_ne!(original, body_hash(b"A: 1\n\none\nthree\n"));
+        assert_ne!(content_id(b"Subject: a\n\nx", b""), content_id(b"Subject: b\n\nx", b""));
+        assert_ne!(content_id(b"\n\nx", b"From a"), content_id(b"\n\nx", b"From b"));
+        assert_eq!(content_id(b"Date: 1\n\nx", b"From a"), content_id(b"Date: 1\n\nx", b"From b"));
+    }
+
+    fn mails() -> Vec<PathBuf> {
+        let Some(archives) = std::env::var_os("FOXFERRY_ARCHIVES") else {
+            println!("skipped: FOXFERRY_ARCHIVES is not set");
+            return Vec::new();
+        };
+        let files = walkdir::WalkDir::new(Path::new(&archives).join("eml")).sort_by_file_name();
+        let files = files.into_iter().map(|entry| entry.unwrap()).filter(|entry| entry.file_type().is_file());
+        files.map(walkdir::DirEntry::into_path).collect()
+    }
+
+    #[test]
+    fn nothing_of_a_real_mail_is_lost() {
+        for path in mails() {
+            let bytes = std::fs::read(&path).unwrap();
+            let mail = Mail::parse(&bytes);
+            for file in &mail.files {
+                let found = leaf(bytes.clone(), false, file.part).unwrap();
+                assert_eq!(found.len() as u64, file.length, "{}: {}", path.display(), file.name);
+                assert!(!file.name.is_empty());
+            }
+            let tree = Tree::parse(&bytes);
+            for leaf in tree.leaves() {
+                let is_file = mail.files.iter().any(|file| file.part == leaf.leaf);
+                let is_empty = leaf.decoded_length() == 0;
+                assert!(is_file || is_empty || leaf.is_shown_text(), "{}: part {}", path.display(), leaf.leaf);
+            }
+        }
+    }
+
+    #[test]
+    fn real_mails_cut_and_damaged_are_read_without_panic() {
+        let mut random = fastrand::Rng::with_seed(11);
+        for path in mails() {
+            let bytes = std::fs::read(&path).unwrap();
+            let bytes = &bytes[..bytes.len().min(20_000)];
+            for _ in 0..6 {
+                let mut damaged = bytes[..random.usize(..=bytes.len())].to_vec();
+                for _ in 0..random.usize(0..20) {
+                    if !damaged.is_empty() {
+                        let at = random.usize(..damaged.len());
+                        damaged[at] = *random.choice(b"\n\r:;=\"<>()[]?-, \x00\xFFa1").unwrap();
+                    }
+                }
+                let mail = Mail::parse(&damaged);
+                for file in mail.files {
+                    assert_eq!(leaf(damaged.clone(), false, file.part).unwrap().len() as u64, file.length);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn subjects_and_senders_of_real_mails_agree_with_another_parser() {
+        let mails = mails();
+        let mut agreed = [0_usize; 2];
+        let mut asked = [0_usize; 2];
+        for path in &mails {
+            let bytes = std::fs::read(path).unwrap();
+            let Some(theirs) = mail_parser::MessageParser::default().parse(&bytes) else { continue };
+            let ours = Mail::parse(&bytes);
+            let squeeze = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+            if let Some(subject) = theirs.subject().filter(|subject| !subject.contains('\u{FFFD}')) {
+                asked[0] += 1;
+                let is_equal = squeeze(subject) == squeeze(ours.subject.as_deref().unwrap_or_default());
+                agreed[0] += usize::from(is_equal);
+                if !is_equal {
+                    println!("{}: subject {subject:?} and {:?}", path.display(), ours.subject);
+                }
+            }
+            if let Some(from) = theirs.from().and_then(|from| from.first()).and_then(|from| from.address()) {
+                asked[1] += 1;
+                let email = ours.from.first().and_then(|from| from.email.as_deref());
+                agreed[1] += usize::from(email == Some(from));
+                if email != Some(from) {
+                    println!("{}: from {from:?} and {:?}", path.display(), ours.from);
+                }
+            }
+        }
+        for (agreed, asked) in agreed.into_iter().zip(asked) {
+            assert!(agreed * 100 >= asked * 93, "{agreed} of {asked}");
+        }
+    }
 }

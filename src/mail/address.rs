@@ -179,6 +179,12 @@ impl Segments<'_> {
                 // Only a source route (`<@a,@b:c@d>`) has commas inside.
                 b',' if !inside.starts_with(b"@") => break,
                 b'<' => {}
+                // `<pete(his account)@example.org>`
+                b'(' => {
+                    self.at += 1;
+                    self.comment(&mut Vec::new());
+                    continue;
+                }
                 _ => inside.push(byte),
             }
             self.at += 1;
@@ -323,6 +329,7 @@ mod tests {
             ("nested comment", "a@b.org (Ann (the boss) Lee)", &[(Some("Ann (the boss) Lee"), Some("a@b.org"))]),
             ("open quote", "Ann \"Lee <a@b.org>", &[(Some("Ann Lee"), Some("a@b.org"))]),
             ("escaped quote", "\"Ann \\\"A\\\" Lee\" <a@b.org>", &[(Some("Ann \"A\" Lee"), Some("a@b.org"))]),
+            ("comments inside", "Pete <pete(his account)@b.org(his host)>", &[(Some("Pete"), Some("pete@b.org"))]),
             ("folded", "a@b.org,\r\n\tc@d.org", &[(None, Some("a@b.org")), (None, Some("c@d.org"))]),
         ];
         for (name, text, expected) in cases {

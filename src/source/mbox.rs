@@ -595,4 +595,104 @@ mod tests {
             assert!(!recognises(text.as_bytes()), "{text}");
         }
     }
+
+    fn sample(name: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("samples").join(name)
+    }
+
+    #[test]
+    fn the_samples_show_what_they_should() {
+        let reader = open(&sample("mbox")).unwrap();
+        assert_eq!(reader.facts.records, 8);
+        assert_eq!(count(&reader.facts, "messages"), 14);
+        assert_eq!(count(&reader.facts, "duplicates"), 1);
+        assert_eq!(count(&reader.facts, "joined_by_subject"), 1);
+        assert!(reader.facts.variants.contains(&"CRLF".to_owned()));
+        let found: Vec<Record> = reader.collect::<Result<_, _>>().unwrap();
+        let by_id = |id: &str| found.iter().find(|record| record.id.original == id).unwrap();
+
+        let parcel = by_id("parcel-1@mail.example.com");
+        let roles: Vec<_> =
+            parcel.entries.iter().map(|entry| entry.author.as_ref().unwrap().role.clone().unwrap()).collect();
+        assert_eq!(roles, ["customer", "agent", "customer"]);
+        assert_eq!(parcel.tags, ["Orders"]);
+        assert_eq!(parcel.entries[1].cc[0].name.as_deref(), Some("Depot, North"));
+        let Body::Text(reply) = &parcel.entries[1].body else { panic!("text") };
+        assert!(reply.contains("on Friday. It will be with you tomorrow before noon.\n"), "{reply}");
+        assert!(
+            reply.contains("> my parcel 5514 was due on Friday and has not arrived. Can you see where it is?\n"),
+            "{reply}"
+        );
+        assert!(matches!(&parcel.entries[2].body, Body::Html(html) if html.contains("<b>here</b>")));
+
+        let japanese = by_id("toi-1@mail.example.jp");
+        assert_eq!(japanese.subject.as_deref(), Some("請求書の住所について"));
+        assert_eq!(japanese.requester.as_ref().unwrap().name.as_deref(), Some("佐藤 花子"));
+        assert!(matches!(&japanese.entries[0].body, Body::Text(text) if text.contains("請求書の住所を変更して")));
+
+        let cyrillic = by_id("zakaz.77@example.net");
+        assert_eq!(cyrillic.subject.as_deref(), Some("Счёт за февраль"));
+        assert_eq!(cyrillic.tags, ["Счета", "Ask, then close"]);
+        let names: Vec<_> = cyrillic.entries[0].attachments.iter().map(|file| file.name.as_str()).collect();
+        assert_eq!(names, ["счёт.txt", "screen shot of the invoice.png"]);
+
+        let import = by_id("import-trouble@example.com");
+        assert_eq!(import.entries.len(), 2, "the copy counts once, and the answer without references is found");
+        let Body::Text(text) = &import.entries[0].body else { panic!("text") };
+        assert!(
+            text.contains("\nFrom line 12 on")
+                && text.contains("\n>From the manual")
+                && text.contains("\nFrom what I can tell")
+        );
+        assert!(import.oddities.iter().any(|odd| odd.code == codes::READ_SPLIT_THREAD));
+
+        let image = &by_id("shot-1@example.net").entries[0].attachments[0];
+        assert!(image.is_inline);
+        let mut bytes = Vec::new();
+        io::Read::read_to_end(&mut image.content.open().unwrap(), &mut bytes).unwrap();
+        assert!(bytes.starts_with(b"\x89PNG"));
+        assert_eq!(image.content.length(), Some(bytes.len() as u64));
+
+        assert_eq!(by_id("prize-9000@lottery.example").status.as_deref(), Some("spam"));
+        let renewal = by_id("renewal-31@support.example.org");
+        assert_eq!(renewal.requester.as_ref().unwrap().email(), Some("gone@nowhere.example.com"));
+        assert_eq!(renewal.entries[1].attachments.len(), 2);
+        let form = found.iter().find(|record| record.id.original.starts_with("hash-")).unwrap();
+        assert_eq!(form.created_at.unwrap().to_string(), "2024-03-14T16:20:00Z");
+        assert!(form.oddities.iter().any(|odd| odd.code == codes::READ_DATE));
+    }
+
+    #[test]
+    fn each_broken_sample_gives_what_can_be_had() {
+        let read = |name: &str| -> Vec<Record> {
+            open(&sample("broken").join(name)).unwrap().collect::<Result<_, _>>().unwrap()
+        };
+        let text = |record: &Record| match &record.entries[0].body {
+            Body::Html(text) | Body::Text(text) => text.trim().to_owned(),
+            Body::Empty => String::new(),
+        };
+        let has = |record: &Record, code: &str| record.oddities.iter().any(|odd| odd.code == code);
+
+        let found = read("mbox-boundary-missing.mbox");
+        assert!(text(&found[0]).contains("The text is still here."));
+        assert!(has(&found[0], codes::READ_BROKEN_MIME));
+        assert_eq!(text(&read("mbox-base64-junk.mbox")[0]), "The text is still here");
+        let found = read("mbox-charset-lies.mbox");
+        assert_eq!(found.iter().map(text).collect::<Vec<_>>(), ["café crème brûlée", "Grüße", "é"]);
+        assert!(found.iter().all(|record| has(record, codes::READ_CHARSET)));
+        let found = read("mbox-cut-in-a-message.mbox");
+        assert_eq!((found.len(), text(&found[1]).as_str()), (2, "The text is here."));
+        assert_eq!(found[1].entries[0].attachments[0].name, "a.pdf");
+        let found = read("mbox-dates-impossible.mbox");
+        assert!(found.len() == 3 && found.iter().all(|record| has(record, codes::READ_DATE)));
+        assert!(found.iter().all(|record| record.created_at.unwrap().to_string().starts_with("2024-03-04")));
+        assert_eq!(read("mbox-false-separators.mbox").len(), 2);
+        assert_eq!(read("mbox-no-blank-lines.mbox").len(), 3);
+        let found = read("mbox-same-id-twice.mbox");
+        assert_eq!((found.len(), found[0].entries.len()), (1, 2));
+        let found = read("mbox-nested-deep.mbox");
+        assert!(has(&found[0], codes::READ_BROKEN_MIME) && text(&found[0]).contains("The innermost text."));
+        assert!(read("mbox-empty.mbox").is_empty());
+        assert!(matches!(open(&sample("broken/mbox-not-an-mbox.mbox")), Err(SourceError::WrongFormat { .. })));
+    }
 }
