@@ -320,12 +320,11 @@ impl Encoder {
         if matches!(&self.from, Opened::Not(Content::Bytes(_))) && self.length <= PIECE as u64 {
             return self.read_piece();
         }
+        let file_name = self.file_name.clone();
         match tokio::task::spawn_blocking(move || self.read_piece()).await {
             Ok(piece) => piece,
-            Err(cause) => {
-                let kind = ErrorKind::ContentUnreadable { file_name: String::new() };
-                Err((kind, Some(io::Error::other(cause))))
-            }
+            // A reader that panics is a fault of ours; the request is cut, and the run goes on.
+            Err(cause) => Err((ErrorKind::ContentUnreadable { file_name }, Some(io::Error::other(cause)))),
         }
     }
 
