@@ -14,12 +14,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::UploadError;
 use super::compare::{self, Differences};
 use super::customers::Customers;
 use super::line::{Failure, Halt, KeyedLocks, Line, Who};
 use super::plan::{self, Plan};
 use super::reconcile::{self, Claims, Fate};
-use super::UploadError;
 use crate::finding::{Finding, codes};
 use crate::freescout::{ApiError, ConversationChange, Embed, wire};
 use crate::journal::{
@@ -76,7 +76,6 @@ struct Job {
 /// A conversation that is there, and what was seen of it.
 struct There {
     id: u64,
-    step: StepId,
     found: Option<wire::Conversation>,
 }
 
@@ -197,7 +196,7 @@ impl Carrier {
             Ok(end) => end,
             Err(Failure::Halt(halt)) => return Err(halt),
             // What FreeScout did not want and nobody above had an answer for.
-            Err(Failure::Refused(_, error) | Failure::Unknown(_, _, error)) => {
+            Err(Failure::Refused(error) | Failure::Unknown(_, _, error)) => {
                 self.bury(&job, None, codes::SEND_REFUSED, error.to_string()).await?
             }
         };
@@ -235,7 +234,7 @@ impl Carrier {
                     }
                     customers.insert(person.key.clone(), resolved.id);
                 }
-                Err(Failure::Refused(_, error)) => {
+                Err(Failure::Refused(error)) => {
                     let why = format!("FreeScout does not take the customer `{}`: {error}", person.key);
                     return Ok(self.bury(job, None, codes::SEND_REFUSED, why).await?);
                 }
@@ -252,12 +251,7 @@ impl Carrier {
         }
     }
 
-    async fn carry_plan(
-        &self,
-        job: &mut Job,
-        mut plan: Plan,
-        open: Option<Box<OpenRecord>>,
-    ) -> Result<End, Failure> {
+    async fn carry_plan(&self, job: &mut Job, mut plan: Plan, open: Option<Box<OpenRecord>>) -> Result<End, Failure> {
         if plan.split(self.budget.load(Ordering::Relaxed)) {
             let message = format!(
                 "it is sent in {} requests: a create with {} of {} threads, and the rest one by one",
@@ -292,11 +286,11 @@ impl Carrier {
     ) -> Result<Result<There, End>, Failure> {
         let Some(open) = open else { return self.create(job, plan).await };
         let create = open.steps.iter().find(|step| step.step.kind == StepKind::Create);
-        if let (Some(id), Some(create)) = (open.conversation, create) {
+        if let Some(id) = open.conversation {
             self.claims.claim(id);
             return match self.line.read(&job.who, || self.line.client.conversation(id, Embed::THREADS)).await {
-                Ok(answer) => Ok(Ok(There { id, step: create.step, found: Some(answer.value) })),
-                Err(Failure::Refused(_, error)) if error.is_not_found() => {
+                Ok(answer) => Ok(Ok(There { id, found: Some(answer.value) })),
+                Err(Failure::Refused(error)) if error.is_not_found() => {
                     let why = format!("its conversation {id} is no longer in FreeScout");
                     Ok(Err(self.bury(job, Some(id), codes::SEND_DIFFERS, why).await?))
                 }
@@ -329,11 +323,11 @@ impl Carrier {
         }
         let fate = reconcile::reconcile(&self.line, &self.claims, &job.who, job.record, plan, sent).await?;
         match fate {
-            Fate::Adopted(found, _) => {
+            Fate::Adopted(found) => {
                 let message = format!("a request that was never answered had made conversation {}", found.id);
                 self.note(vec![Finding::new(codes::SEND_ADOPTED, message).about(&job.who.id, &job.who.origin)]).await?;
                 self.settle_create(plan, step, found.id, found.number, Some(&found), false).await?;
-                Ok(Some(There { id: found.id, step, found: Some(*found) }))
+                Ok(Some(There { id: found.id, found: Some(*found) }))
             }
             Fate::Gone { was_half } => {
                 // Durable before anything is sent again: however this run ends, late copies are looked for.
@@ -376,7 +370,10 @@ impl Carrier {
                         **first = true;
                         if takes_no_imports(&new, found) {
                             let why = "FreeScout has not taken it as imported: it shows other times than those sent";
-                            self.line.journal.settle(step, Settlement { remote: Some(created.id), ..Settlement::default() }).await?;
+                            self.line
+                                .journal
+                                .settle(step, Settlement { remote: Some(created.id), ..Settlement::default() })
+                                .await?;
                             self.bury(job, Some(created.id), codes::SEND_DIFFERS, why.to_owned()).await?;
                             return Err(Halt::Fatal(UploadError::NotImported { conversation: created.id }).into());
                         }
@@ -389,15 +386,15 @@ impl Carrier {
                     if ends_record {
                         return Ok(Err(End::done(created.id)));
                     }
-                    return Ok(Ok(There { id: created.id, step, found }));
+                    return Ok(Ok(There { id: created.id, found }));
                 }
-                Err(Failure::Refused(_, error)) if error.is_about_size() => {
+                Err(Failure::Refused(error)) if error.is_about_size() => {
                     drop(first);
                     if !self.shrink(plan, new.body_length()) {
                         return Ok(Err(self.bury(job, None, codes::SEND_REFUSED, error.to_string()).await?));
                     }
                 }
-                Err(Failure::Refused(_, error)) => {
+                Err(Failure::Refused(error)) => {
                     return Ok(Err(self.bury(job, None, codes::SEND_REFUSED, error.to_string()).await?));
                 }
                 Err(Failure::Unknown(step, sent_at, error)) => {
@@ -467,7 +464,7 @@ impl Carrier {
 
     /// Everything after the create: appends, the customer, fields, tags.
     async fn complete(&self, job: &Job, plan: &Plan, there: There, is_resumed: bool) -> Result<End, Failure> {
-        let There { id, found, .. } = there;
+        let There { id, found } = there;
         let mut found = match found {
             Some(found) => found,
             None => self.get(job, id).await?,
@@ -480,7 +477,7 @@ impl Carrier {
             for ordinal in plan.carried..plan.new.threads.len() {
                 match self.append(job, plan, id, ordinal, &found).await {
                     Ok(()) => {}
-                    Err(Failure::Refused(_, error)) => {
+                    Err(Failure::Refused(error)) => {
                         let why = format!("thread {} could not be appended: {error}", ordinal + 1);
                         return Ok(self.bury(job, Some(id), codes::SEND_REFUSED, why).await?);
                     }
@@ -599,7 +596,7 @@ impl Carrier {
                         match self.look_for_append(job, id, &thread, sent).await? {
                             Some(there) => (step, there.id, files(&there)),
                             None if attempt >= self.line.options.max_attempts => {
-                                return Err(Failure::Refused(Some(step), error));
+                                return Err(Failure::Refused(error));
                             }
                             None => {
                                 self.line.wait_to_retry(&job.who, &error.verdict(), attempt, &error).await?;
@@ -614,8 +611,11 @@ impl Carrier {
                 sum.threads += 1;
                 sum.attachments += thread.attachments.len() as u64;
             });
-            let settlement =
-                Settlement { threads: vec![(number, remote, attachments)], remote: Some(remote), ..Settlement::default() };
+            let settlement = Settlement {
+                threads: vec![(number, remote, attachments)],
+                remote: Some(remote),
+                ..Settlement::default()
+            };
             self.line.journal.settle(step, settlement).await?;
             return Ok(());
         }

@@ -46,7 +46,7 @@ impl Differences {
 #[derive(Debug)]
 pub(super) enum Judged {
     /// The record's, with everything it carries.
-    Whole(Differences),
+    Whole,
     /// The record's, cut short or still being written.
     Half,
     /// Somebody else's.
@@ -95,7 +95,11 @@ pub(super) fn compare_thread(sent: &NewThread, found: &wire::Thread, place: &str
     }
     let files = found.attachments();
     if files.len() != sent.attachments.len() {
-        differences.missing.push(format!("{} of {} attachments of {place} are there", files.len(), sent.attachments.len()));
+        differences.missing.push(format!(
+            "{} of {} attachments of {place} are there",
+            files.len(),
+            sent.attachments.len()
+        ));
         return;
     }
     for (sent, found) in sent.attachments.iter().zip(files) {
@@ -178,10 +182,10 @@ pub(super) fn judge(sent: &NewConversation, marker: Option<&str>, found: &wire::
     let differences = compare(sent, found);
     if differences.missing.is_empty() && !differences.fields {
         // Without a marker, what else differs makes it somebody else's: two records may begin alike.
-        if is_marked || differences.altered.is_empty() { Judged::Whole(differences) } else { Judged::Foreign }
+        if is_marked || differences.altered.is_empty() { Judged::Whole } else { Judged::Foreign }
     } else if is_marked && threads.len() > sent.threads.len() {
         // Somebody has written in it since: it is complete, and nothing of it may be deleted.
-        Judged::Whole(Differences::default())
+        Judged::Whole
     } else {
         Judged::Half
     }

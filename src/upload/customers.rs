@@ -138,12 +138,12 @@ impl Customers {
                 Verdict::Refused if is_taken(&error) => {
                     return match self.find(line, who, person).await? {
                         Some(id) => Ok((id, false)),
-                        None => Err(Failure::Refused(None, error)),
+                        None => Err(Failure::Refused(error)),
                     };
                 }
-                Verdict::Refused => return Err(Failure::Refused(None, error)),
+                Verdict::Refused => return Err(Failure::Refused(error)),
                 Verdict::Unknown if attempt >= line.options.max_attempts => {
-                    return Err(Failure::Refused(None, error));
+                    return Err(Failure::Refused(error));
                 }
                 verdict => {
                     line.wait_to_retry(who, &verdict, attempt, &error).await?;

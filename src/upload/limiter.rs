@@ -276,7 +276,8 @@ mod tests {
             tokio::time::advance(Duration::from_millis(20)).await;
             limiter.permit().await.give_back(Reply::Strained);
         }
-        assert_eq!((limiter.state().seats, limiter.in_flight()), (1, 0));
+        let seats = limiter.state().seats;
+        assert_eq!((seats, limiter.in_flight()), (1, 0));
     }
 
     #[tokio::test(start_paused = true)]

@@ -41,7 +41,7 @@ impl From<JournalError> for Halt {
 #[derive(Debug)]
 pub(super) enum Failure {
     /// It had no effect, and would be refused again.
-    Refused(Option<StepId>, ApiError),
+    Refused(ApiError),
     /// Nobody knows whether it had an effect. It was sent at this time.
     Unknown(StepId, Instant, ApiError),
     /// The run ends.
@@ -157,7 +157,7 @@ impl Line {
             let verdict = self.hear(permit, &error)?;
             let is_hopeless = attempt >= self.options.max_attempts && matches!(verdict, Verdict::Unknown);
             if matches!(verdict, Verdict::Refused) || is_hopeless {
-                return Err(Failure::Refused(None, error));
+                return Err(Failure::Refused(error));
             }
             self.wait_to_retry(who, &verdict, attempt, &error).await?;
             attempt += 1;
@@ -208,7 +208,7 @@ impl Line {
             match verdict {
                 Verdict::Refused => {
                     self.journal.refused(step, &error.to_string()).await?;
-                    return Err(Failure::Refused(Some(step), error));
+                    return Err(Failure::Refused(error));
                 }
                 Verdict::Unknown => {
                     self.journal.unknown(step, &error.to_string()).await?;

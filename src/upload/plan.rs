@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::content::Content;
-use crate::conversation::{Author, Conversation, Customer, Thread, UserRef};
+use crate::conversation::{Author, Conversation, Customer, Thread, UserRef, credit_line};
 use crate::finding::{Finding, codes};
 use crate::freescout::{Directory, NewAttachment, NewConversation, NewThread};
 use crate::journal::{AttachmentRow, ConversationDigests, Digest, Key, ThreadDigests, ThreadRow};
@@ -149,7 +149,7 @@ impl Plan {
                     Finding::new(
                         codes::TARGET_UNKNOWN_USER,
                         format!(
-                            "the target has no user `{address}`; the first administrator was used and the address put into the text"
+                            "the target has no user `{address}`; the first administrator was used and the writer named in the text"
                         ),
                     )
                     .about(&conversation.id, &conversation.origin)
@@ -157,7 +157,8 @@ impl Plan {
                 );
             }
             let entry = thread.entry.clone();
-            let new = new_thread(thread, user, customer_id, credit.as_deref());
+            let shown = credit.map(|address| thread.shown_name.clone().unwrap_or(address));
+            let new = new_thread(thread, user, customer_id, shown.as_deref());
             rows.push(row_of(&new, entry));
             threads.push(new);
         }
@@ -248,7 +249,7 @@ fn user_of(user: &UserRef, directory: &Directory) -> Result<(u64, Option<String>
 
 fn new_thread(thread: Thread, user: Option<u64>, customer_id: u64, credit: Option<&str>) -> NewThread {
     let text = match credit {
-        Some(address) => format!("<p><em>Written by {}</em></p>{}", escape(address), thread.body),
+        Some(name) => format!("{}{}", credit_line(name), thread.body),
         None => thread.body,
     };
     let attachments = thread.attachments.into_iter().map(|file| NewAttachment {
@@ -267,10 +268,6 @@ fn new_thread(thread: Thread, user: Option<u64>, customer_id: u64, credit: Optio
         status: None,
         attachments: attachments.collect(),
     }
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 /// Custom fields by id, dropdown labels as option ids; what the mailbox does not have is a finding.

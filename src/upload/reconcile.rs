@@ -14,13 +14,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::compare::{Differences, Judged, judge, written};
+use super::compare::{Judged, judge, written};
 use super::line::{Failure, Line, Who};
 use super::plan::{Plan, digest, kept_subject, marker_in, marker_of, thread_digests};
 use crate::finding::codes;
-use crate::freescout::{
-    ConversationFilter, ConversationSort, Deleted, Embed, Page, SortOrder, wire,
-};
+use crate::freescout::{ConversationFilter, ConversationSort, Deleted, Embed, Page, SortOrder, wire};
 use crate::journal::{Intent, RecordRow, Settlement, StepKind, Sweep, ThreadDigests};
 
 /// A half of which the last write is older than this, by the server's own clock, is quiet at once.
@@ -37,7 +35,7 @@ const MOST_PAGES: u64 = 40;
 #[derive(Debug)]
 pub(super) enum Fate {
     /// It took effect; this is its conversation.
-    Adopted(Box<wire::Conversation>, Differences),
+    Adopted(Box<wire::Conversation>),
     /// It had no effect, as far as anybody can tell, or half an effect that is deleted: it may be sent again.
     Gone {
         /// Whether a half was deleted.
@@ -47,7 +45,7 @@ pub(super) enum Fate {
 
 /// What one look has shown.
 enum Look {
-    Whole(Box<wire::Conversation>, Differences),
+    Whole(Box<wire::Conversation>),
     Half { id: u64, signature: Signature, age: Option<Duration> },
     Nothing,
 }
@@ -90,7 +88,7 @@ pub(super) async fn reconcile(
         let look = look(line, claims, who, plan).await?;
         let settle = line.settle_time();
         match look {
-            Look::Whole(found, differences) => return Ok(Fate::Adopted(found, differences)),
+            Look::Whole(found) => return Ok(Fate::Adopted(found)),
             // A slow answer comes from a server that may be doing anything: it shows nothing.
             Look::Half { id, .. } if begun.elapsed() > settle => {
                 claims.release(id);
@@ -108,7 +106,9 @@ pub(super) async fn reconcile(
                 if looks >= QUIET_LOOKS || is_old {
                     delete(line, who, record, id, StepKind::Delete).await?;
                     claims.release(id);
-                    let message = format!("half a conversation, {id}, was left by a request that was never answered; it was deleted and is sent again");
+                    let message = format!(
+                        "half a conversation, {id}, was left by a request that was never answered; it was deleted and is sent again"
+                    );
                     line.note_one(who, codes::SEND_REPLACED, message).await?;
                     return Ok(Fate::Gone { was_half: true });
                 }
@@ -141,7 +141,7 @@ async fn look(line: &Line, claims: &Claims, who: &Who, plan: &Plan) -> Result<Lo
     let sent = plan.create();
     let subject = kept_subject(&sent.subject);
     let mut half = None;
-    let mut whole: Option<(Box<wire::Conversation>, Differences)> = None;
+    let mut whole: Option<Box<wire::Conversation>> = None;
     for row in rows_at(line, who, sent.mailbox_id, sent.created_at).await? {
         if row.subject.trim() != subject || line.journal.is_claimed(row.id).await? || !claims.claim(row.id) {
             continue;
@@ -149,7 +149,7 @@ async fn look(line: &Line, claims: &Claims, who: &Who, plan: &Plan) -> Result<Lo
         let answer = line.read(who, || line.client.conversation(row.id, Embed::THREADS)).await;
         let answer = match answer {
             Ok(answer) => answer,
-            Err(Failure::Refused(_, error)) if error.is_not_found() => {
+            Err(Failure::Refused(error)) if error.is_not_found() => {
                 claims.release(row.id);
                 continue;
             }
@@ -159,10 +159,8 @@ async fn look(line: &Line, claims: &Claims, who: &Who, plan: &Plan) -> Result<Lo
             }
         };
         match judge(&sent, plan.marker.as_deref(), &answer.value) {
-            Judged::Whole(differences) if whole.is_none() => {
-                whole = Some((Box::new(answer.value), differences));
-            }
-            Judged::Whole(_) => {
+            Judged::Whole if whole.is_none() => whole = Some(Box::new(answer.value)),
+            Judged::Whole => {
                 claims.release(row.id);
                 surplus(line, who, row.id, plan.marker.is_some()).await?;
             }
@@ -180,11 +178,11 @@ async fn look(line: &Line, claims: &Claims, who: &Who, plan: &Plan) -> Result<Lo
             Judged::Half | Judged::Foreign => claims.release(row.id),
         }
     }
-    if let Some((found, differences)) = whole {
+    if let Some(found) = whole {
         if let Some(Look::Half { id, .. }) = half {
             claims.release(id);
         }
-        return Ok(Look::Whole(found, differences));
+        return Ok(Look::Whole(found));
     }
     Ok(half.unwrap_or(Look::Nothing))
 }
@@ -235,7 +233,7 @@ async fn delete(line: &Line, who: &Who, record: RecordRow, id: u64, kind: StepKi
                 line.wait_to_retry(who, &error.verdict(), attempt, &error).await?;
                 attempt += 1;
             }
-            Err(Failure::Unknown(step, _, error)) => return Err(Failure::Refused(Some(step), error)),
+            Err(Failure::Unknown(_, _, error)) => return Err(Failure::Refused(error)),
             Err(failure) => return Err(failure),
         }
     }
@@ -294,12 +292,13 @@ async fn sweep_one(line: &Line, sweep: &Sweep) -> Result<u64, Failure> {
         }
         let answer = match line.read(&who, || line.client.conversation(row.id, Embed::THREADS)).await {
             Ok(answer) => answer,
-            Err(Failure::Refused(_, error)) if error.is_not_found() => continue,
+            Err(Failure::Refused(error)) if error.is_not_found() => continue,
             Err(failure) => return Err(failure),
         };
         let there = written(answer.value.threads());
         let mark = there.iter().find_map(|thread| marker_in(thread.body.as_deref()?));
-        let begins_alike = there.len() <= threads.len() && there.iter().zip(&threads).all(|(there, sent)| is_alike(there, sent));
+        let begins_alike =
+            there.len() <= threads.len() && there.iter().zip(&threads).all(|(there, sent)| is_alike(there, sent));
         let is_ours = match (&marker, mark) {
             (Some(marker), Some(mark)) => marker == mark,
             (_, Some(_)) => false,

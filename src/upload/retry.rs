@@ -34,14 +34,9 @@ mod tests {
 
     #[test]
     fn waits_double_up_to_a_minute_and_never_fall_below_half() {
-        for (attempt, random, expected) in [
-            (1, 0.0, 250),
-            (1, 1.0, 500),
-            (2, 1.0, 1_000),
-            (4, 1.0, 4_000),
-            (8, 1.0, 60_000),
-            (40, 0.0, 30_000),
-        ] {
+        for (attempt, random, expected) in
+            [(1, 0.0, 250), (1, 1.0, 500), (2, 1.0, 1_000), (4, 1.0, 4_000), (8, 1.0, 60_000), (40, 0.0, 30_000)]
+        {
             let wait = wait(&Verdict::Transient, attempt, || random);
             assert_eq!(wait, Some(Duration::from_millis(expected)), "attempt {attempt}");
         }
