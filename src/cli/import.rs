@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use foxferry::finding::{Finding, codes};
 use foxferry::freescout::{Client, Directory};
 use foxferry::journal::{Identity, Journal};
 use foxferry::mapping::Mapping;
@@ -175,6 +176,10 @@ impl Run<'_> {
         }
         let reporter = &self.listeners.reporter;
         archive::announce(self.archive.source.name(), &reader, &**reporter);
+        if let Some(only) = directory.only_mailbox().filter(|_| self.mapping.names().mailboxes.is_empty()) {
+            let message = format!("no rule names a mailbox; the target's only one, `{}`, is used", only.mailbox.email);
+            reporter.event(&Event::Finding(&Finding::new(codes::MAP_DEFAULT_MAILBOX, message)));
+        }
         let selection = archive::selection(&self.args.selection);
         let flow = pipeline::spawn(reader, Arc::clone(&self.mapping), selection);
         let defaults = upload::Options::default();

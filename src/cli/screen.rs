@@ -14,6 +14,9 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::terminal::{Style, Terminal};
 use crate::cli::{Common, FindingArgs};
 
+/// How many fields of a kind of finding are named on the screen.
+const SHOWN_FIELDS: usize = 12;
+
 /// How much to show and where.
 pub struct Screen {
     /// Events and results as JSON on stdout.
@@ -156,9 +159,22 @@ fn findings_text(counts: &Counts) -> String {
         };
         let meaning = codes::ALL.iter().find(|(known, ..)| *known == code).map_or("", |(.., meaning)| meaning);
         let _ = writeln!(text, "{style}{word}{style:#} {} {code}: {meaning}", kind.count);
+        if kind.fields.len() > 1 {
+            let _ = writeln!(text, "    {}", fields_text(kind));
+        }
         show_samples(&mut text, kind, dim);
     }
     text
+}
+
+/// Which fields a kind of finding is about, most frequent first.
+fn fields_text(kind: &foxferry::report::tally::Kind) -> String {
+    let all = kind.most_frequent_fields();
+    let shown: Vec<String> =
+        all.iter().take(SHOWN_FIELDS).map(|(field, count)| format!("`{}` {count}", shortened(field))).collect();
+    let rest = all.len().saturating_sub(SHOWN_FIELDS);
+    let rest = if rest > 0 { format!(", and {rest} more fields") } else { String::new() };
+    format!("{}{rest}", shown.join(", "))
 }
 
 fn show_samples(text: &mut String, kind: &foxferry::report::tally::Kind, dim: anstyle::Style) {

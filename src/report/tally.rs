@@ -9,6 +9,9 @@ use crate::report::{Event, Outcome, Reporter};
 /// How many findings of a kind, and how many reasons of an outcome, are kept.
 pub const SAMPLES: usize = 3;
 
+/// How many different fields of a kind of finding are told apart.
+const FIELDS: usize = 200;
+
 /// How many different skip and rejection reasons are told apart; more are counted together.
 const REASONS: usize = 50;
 
@@ -36,6 +39,8 @@ pub struct Kind {
     pub count: u64,
     /// The first few, as `place: message`.
     pub samples: Vec<String>,
+    /// How often each field was named, up to 200 of them; with only one field in all it says nothing new.
+    pub fields: BTreeMap<String, u64>,
 }
 
 impl Kind {
@@ -46,11 +51,26 @@ impl Kind {
             self.samples.push(sample());
         }
     }
+
+    fn add_field(&mut self, field: &str) {
+        if let Some(count) = self.fields.get_mut(field) {
+            *count += 1;
+        } else if self.fields.len() < FIELDS {
+            self.fields.insert(field.to_owned(), 1);
+        }
+    }
+
+    /// The fields, most frequent first.
+    pub fn most_frequent_fields(&self) -> Vec<(&str, u64)> {
+        let mut fields: Vec<_> = self.fields.iter().map(|(field, count)| (field.as_str(), *count)).collect();
+        fields.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
+        fields
+    }
 }
 
 impl Default for Kind {
     fn default() -> Self {
-        Self { severity: Severity::Info, count: 0, samples: Vec::new() }
+        Self { severity: Severity::Info, count: 0, samples: Vec::new(), fields: BTreeMap::new() }
     }
 }
 
@@ -101,6 +121,10 @@ impl Reporter for Tally {
                 let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
                 let kind = counts.kinds.entry(finding.code).or_default();
                 kind.add(finding.severity, || sample_of(finding));
+                // Places inside a conversation (`threads[2]`) are as many as there are threads.
+                if let Some(field) = finding.field.as_deref().filter(|field| !field.contains('[')) {
+                    kind.add_field(field);
+                }
             }
             Event::Outcome { record, origin, outcome, reason: Some(reason), .. } if *outcome != Outcome::Done => {
                 let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -135,6 +159,7 @@ mod tests {
             worst.iter().map(|(code, kind)| (*code, kind.count)).collect::<Vec<_>>(),
             [("attachment-missing", 1), ("read-date", 5)]
         );
+        assert_eq!(worst[1].1.most_frequent_fields(), [("date", 5)]);
         assert_eq!(worst[1].1.samples, ["`date`: date 0", "`date`: date 1", "`date`: date 2"]);
     }
 }
