@@ -1,0 +1,12 @@
+//! What a person sees: the built program, run in folders of its own.
+
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test fails by panicking, and says why it is skipped")]
+
+mod archives;
+mod check;
+mod exit_codes;
+mod first_steps;
+mod imports;
+mod inspect;
+mod place;
+mod resume;
