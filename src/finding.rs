@@ -152,3 +152,17 @@ pub mod codes {
         TARGET_NO_TAGS = "target-no-tags" Warning "The target has no Tags module";
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_finding_is_on_its_page_with_its_severity() {
+        let page = include_str!("../docs/findings.md");
+        for (code, severity, _) in codes::ALL {
+            let row = format!("| `{code}` | {} |", format!("{severity:?}").to_lowercase());
+            assert!(page.contains(&row), "docs/findings.md lacks {row}");
+        }
+    }
+}
