@@ -879,3 +879,27 @@ fn own_addresses_reach_the_reader_with_the_shape() {
     assert_eq!(rules.shape().own, ["a@example.org", "@example.org"]);
     assert_eq!(rules.shape().zone.as_deref(), Some("Europe/Berlin"));
 }
+
+#[test]
+fn the_example_in_the_docs_is_a_mapping() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/mapping.md");
+    let docs = std::fs::read_to_string(docs).unwrap();
+    let example = docs.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let mapping = Mapping::parse("example.toml", example).unwrap_or_else(|error| panic!("{}", error.report));
+    assert_eq!(ready(&mapping, record()).conversation.fields.len(), 2);
+}
+
+#[test]
+fn the_zendesk_mapping_tells_of_calls_and_keeps_the_customers_profile() {
+    let mut call = record();
+    let data = json!({"call_duration": 61, "recording_url": "https://old.example.org/r", "transcription_text": "Hello <b>", "answered_by_name": "Ada", "answered_by_id": 1});
+    call.entries[1].fields.insert("data".to_owned(), data);
+    let profile = json!({"notes": "Likes tea", "details": "", "user_fields": {"tier": "gold", "vip": false}, "identities": [{"type": "twitter", "value": "bob"}]});
+    call.requester.as_mut().unwrap().fields = profile.as_object().unwrap().clone();
+    let mapped = ready(&Mapping::load("zendesk").unwrap(), call);
+    assert_eq!(mapped.conversation.customer.notes.as_deref(), Some("Likes tea\ntier: gold\nvip: false\ntwitter: bob"));
+    let body = &mapped.conversation.threads[1].body;
+    assert!(body.contains("Call of 61 seconds, answered by Ada, <a href=\"https://old.example.org/r\""), "{body}");
+    assert!(body.contains("<blockquote>Hello &lt;b&gt;</blockquote>"), "{body}");
+    assert!(mapped.findings.is_empty(), "{:?}", mapped.findings);
+}
