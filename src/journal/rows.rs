@@ -530,13 +530,15 @@ pub(super) fn set_aside(
         let is_carried = matches!(earlier, Some(Outcome::Done | Outcome::Dead));
         // What was carried, or begun, is not undone by a rule that came later.
         let is_begun = earlier.is_none() && !steps_of(db, found.row)?.is_empty();
-        if is_carried || is_begun {
-            return Ok(Settled {
-                record: found.row,
-                outcome: earlier.unwrap_or(Outcome::Dead),
-                conversation: found.conversation,
-                reason: found.reason,
-            });
+        if is_begun {
+            let reason = format!("an earlier run had begun to send it; now: {reason}");
+            bury(db, found.row, &reason, now)?;
+            let (record, conversation) = (found.row, found.conversation);
+            return Ok(Settled { record, outcome: Outcome::Dead, conversation, reason: Some(reason) });
+        }
+        if let Some(outcome) = earlier.filter(|_| is_carried) {
+            let Found { row: record, conversation, reason, .. } = found;
+            return Ok(Settled { record, outcome, conversation, reason });
         }
     }
     let record = insert(db, admission, state_of(outcome), Some(reason), now)?;

@@ -149,11 +149,6 @@ impl Carrier {
     }
 
     async fn note(&self, findings: Vec<Finding>) -> Result<(), Halt> {
-        self.sum(|sum| {
-            for finding in &findings {
-                sum.findings[finding.severity as usize] += 1;
-            }
-        });
         self.line.note(findings).await
     }
 
@@ -274,7 +269,14 @@ impl Carrier {
             Ok(there) => there,
             Err(end) => return Ok(end),
         };
-        self.complete(job, &plan, there, is_resumed).await
+        let id = there.id;
+        match self.complete(job, &plan, there, is_resumed).await {
+            Err(Failure::Refused(error) | Failure::Unknown(_, _, error)) => {
+                let why = format!("its conversation {id} could not be completed: {error}");
+                Ok(self.bury(job, Some(id), codes::SEND_REFUSED, why).await?)
+            }
+            end => end,
+        }
     }
 
     /// The conversation, by whatever it takes: created, adopted, or known from before.

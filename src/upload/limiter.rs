@@ -158,6 +158,11 @@ impl Limiter {
         latest.is_some_and(|latest| since.is_none_or(|since| latest > since))
     }
 
+    /// When the first request was sent of those that were not answered since the last good answer.
+    pub(super) fn silent_since(&self) -> Option<Instant> {
+        self.state().silent_since
+    }
+
     /// For how long nothing has been answered at all.
     pub(super) fn silent_for(&self) -> Duration {
         self.state().silent_since.map_or(Duration::ZERO, |since| since.elapsed())

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::hash::Hash;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -75,6 +75,8 @@ pub(super) struct Line {
     pub(super) run: RunId,
     /// Writes that are in flight.
     writes: AtomicUsize,
+    /// Findings so far, by severity.
+    findings: [AtomicU64; 3],
 }
 
 impl Line {
@@ -89,7 +91,24 @@ impl Line {
     ) -> Self {
         let limiter = Limiter::new(options.concurrency, options.rate);
         let halt = CancellationToken::new();
-        Self { client, directory, journal, options, limiter, reporter, stop, halt, run, writes: AtomicUsize::new(0) }
+        Self {
+            client,
+            directory,
+            journal,
+            options,
+            limiter,
+            reporter,
+            stop,
+            halt,
+            run,
+            writes: AtomicUsize::new(0),
+            findings: Default::default(),
+        }
+    }
+
+    /// How much was noticed so far, by severity: info, warning, error.
+    pub(super) fn findings(&self) -> [u64; 3] {
+        [0, 1, 2].map(|severity: usize| self.findings[severity].load(Ordering::Relaxed))
     }
 
     /// Waits for `work` unless everything is to be dropped.
@@ -125,6 +144,7 @@ impl Line {
     /// Tells what was noticed, and has the journal count it.
     pub(super) async fn note(&self, findings: Vec<Finding>) -> Result<(), Halt> {
         for finding in &findings {
+            self.findings[finding.severity as usize].fetch_add(1, Ordering::Relaxed);
             self.reporter.event(&Event::Finding(finding));
         }
         self.journal.note(self.run, findings).await?;
@@ -145,8 +165,10 @@ impl Line {
         F: Future<Output = Result<T, ApiError>>,
     {
         let mut attempt = 1;
+        let mut first_failure = None;
         loop {
             let permit = self.unless_stopped(self.limiter.permit()).await?;
+            let since = permit.since;
             let error = match self.unless_stopped(call()).await? {
                 Ok(value) => {
                     permit.give_back(Reply::Fine);
@@ -155,7 +177,11 @@ impl Line {
                 Err(error) => error,
             };
             let verdict = self.hear(permit, &error)?;
-            let is_hopeless = attempt >= self.options.max_attempts && matches!(verdict, Verdict::Unknown);
+            // While nobody gets an answer it is the target that is ill, not this request.
+            let first = *first_failure.get_or_insert(since);
+            let others_are_answered = self.limiter.silent_since().is_none_or(|silent| silent > first);
+            let is_hopeless =
+                attempt >= self.options.max_attempts && matches!(verdict, Verdict::Unknown) && others_are_answered;
             if matches!(verdict, Verdict::Refused) || is_hopeless {
                 return Err(Failure::Refused(error));
             }

@@ -255,25 +255,22 @@ async fn surplus(line: &Line, who: &Who, id: u64, is_marked: bool) -> Result<(),
 }
 
 /// Looks for late copies of every record that was sent again: no finite wait proves absence, but this makes it hold.
-///
-/// Gives how many were found.
-pub(super) async fn sweep(line: &Line, sweeps: Vec<Sweep>) -> Result<u64, Failure> {
-    let mut found = 0;
+pub(super) async fn sweep(line: &Line, sweeps: Vec<Sweep>) -> Result<(), Failure> {
     for sweep in sweeps {
         let after = Timestamp::from_millisecond(sweep.after).unwrap_or(Timestamp::MIN);
         if let Ok(wait) = Duration::try_from(after.duration_since(Timestamp::now())) {
             line.sleep(wait).await?;
         }
-        found += sweep_one(line, &sweep).await?;
+        sweep_one(line, &sweep).await?;
         line.journal.sweep(sweep.record, None).await?;
     }
-    Ok(found)
+    Ok(())
 }
 
-async fn sweep_one(line: &Line, sweep: &Sweep) -> Result<u64, Failure> {
+async fn sweep_one(line: &Line, sweep: &Sweep) -> Result<(), Failure> {
     let origin = crate::record::Origin::whole(&std::sync::Arc::from("journal"));
     let who = Who { id: sweep.id.clone(), origin };
-    let Ok(time) = Timestamp::from_second(sweep.key.opened_at) else { return Ok(0) };
+    let Ok(time) = Timestamp::from_second(sweep.key.opened_at) else { return Ok(()) };
     let record = sweep.record;
     let run = line.run;
     let (digests, threads, lowest) = line
@@ -282,7 +279,6 @@ async fn sweep_one(line: &Line, sweep: &Sweep) -> Result<u64, Failure> {
         .await?;
     let threads: Vec<ThreadDigests> = threads.into_iter().map(|(_, _, digests)| digests).collect();
     let marker = line.options.has_marker.then(|| marker_of(&sweep.id));
-    let mut found = 0;
     for row in rows_at(line, &who, sweep.key.mailbox, time).await? {
         let is_same_subject = digests.is_some_and(|digests| digests.subject == digest(row.subject.trim()));
         // What was there before this run is nobody's late copy.
@@ -307,11 +303,10 @@ async fn sweep_one(line: &Line, sweep: &Sweep) -> Result<u64, Failure> {
             (None, None) => begins_alike,
         };
         if is_ours {
-            found += 1;
             surplus(line, &who, row.id, marker.is_some()).await?;
         }
     }
-    Ok(found)
+    Ok(())
 }
 
 fn is_alike(there: &wire::Thread, sent: &ThreadDigests) -> bool {

@@ -128,6 +128,45 @@ async fn an_append_whose_answer_is_lost_is_not_repeated() {
 }
 
 #[tokio::test]
+async fn a_half_whose_delete_is_not_answered_is_replaced_once() {
+    let (rig, _) = comes_through(&[
+        "die-after-thread:1@POST /conversations*1",
+        "lose-answer@DELETE /conversations/{id}*1",
+        "500-before@DELETE /conversations/{id}*1",
+    ])
+    .await;
+    assert_eq!(rig.heard.count("finding send-replaced"), 1);
+}
+
+#[tokio::test]
+async fn a_conversation_that_lacks_appends_is_completed_by_the_next_run() {
+    let mut rig = Rig::start().await;
+    rig.options.request_budget = 70_000;
+    rig.fault(&["delay:80ms@POST /conversations/{id}/threads"]);
+    let mut one = conversation(1, "mark");
+    one.threads = (0..10).map(|n| thread(n, ada(), 60 + n as i64, &format!("{n}{}", "x".repeat(30_000)))).collect();
+    let stop = Stop::new();
+    let later = stop.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        later.now();
+    });
+    let summary = rig.try_run(vec![ready(one.clone())], &stop).await.unwrap();
+    assert_eq!((summary.done, summary.unfinished), (0, 1));
+    let there = rig.state("threads");
+    assert!((3..10).contains(&there), "{there}");
+    rig.fault(&[]);
+
+    // With another budget: it goes on as it was begun.
+    rig.options.request_budget = 1_000_000;
+    let summary = rig.run(vec![one]).await;
+
+    assert_eq!(summary.done, 1, "{}", rig.heard.all());
+    assert_eq!((rig.state("threads"), rig.requests("POST /conversations")), (10, 1));
+    rig.is_sound(1);
+}
+
+#[tokio::test]
 async fn twins_are_all_there_with_and_without_a_marker() {
     for has_marker in [true, false] {
         let mut rig = Rig::start().await;
