@@ -58,6 +58,12 @@ impl CoverageBuilder {
         if covered.len() > at + 1 && covered[at] == "fields" {
             covered.remove(at);
         }
+        // Whoever goes through all fields uses them all.
+        if covered == ["fields"] {
+            covered.clear();
+            self.used.cover(covered.into_iter());
+            return;
+        }
         // `requester` alone says nothing about the person's further fields.
         if covered.len() > at {
             self.used.cover(covered.into_iter());

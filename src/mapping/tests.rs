@@ -815,6 +815,19 @@ fn the_csv_mapping_knows_the_usual_words() {
     }
 }
 
+#[test]
+fn the_csv_mapping_shows_further_columns_below_the_first_message() {
+    let mut table = record();
+    table.fields.insert("Priority".to_owned(), json!("High"));
+    table.fields.insert("Shoe <size>".to_owned(), json!("43"));
+    let mapped = ready(&Mapping::load("csv").unwrap(), table);
+    let [first, second] = &mapped.conversation.threads[..] else { panic!() };
+    assert!(first.body.contains("Priority: High<br>Shoe &lt;size&gt;: 43</small>"), "{}", first.body);
+    assert!(!second.body.contains("<small>"), "{}", second.body);
+    assert!(mapped.conversation.tags.contains(&"priority-high".to_owned()));
+    assert!(mapped.findings.is_empty(), "{:?}", mapped.findings);
+}
+
 fn lost(rules: &str, record: Record) -> Vec<String> {
     let mapped = ready(&mapping(rules), record);
     let lost = mapped.findings.into_iter().filter(|finding| finding.code == codes::MAP_LOST_FIELD);
