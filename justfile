@@ -16,6 +16,7 @@ bench:
     cargo bench --bench check_mail
     cargo bench --bench import
     cargo bench --bench journal
+    cargo bench --bench sandbox
 
 # Replays the recorded FreeScout cases against a running server: `just contract http://127.0.0.1:8025 KEY`.
 contract url key:

@@ -145,7 +145,7 @@ async fn api(server: Arc<Server>, line: Line, path: String, request: Request) ->
     let asked = Asked::of(&parts.headers);
     let method = parts.method.as_str();
     let pattern = normal(&path);
-    *server.requests().entry(format!("{method} {pattern}")).or_default() += 1;
+    server.count_request(format!("{method} {pattern}"));
     let length = parts.headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok()).unwrap_or(0);
 
     let hits = server.script().strike(method, &pattern, length);

@@ -132,7 +132,7 @@ fn split_zone(text: &str) -> Option<Option<i32>> {
         _ => return None,
     };
     let digits: String = text[1..].chars().filter(|c| *c != ':').collect();
-    if !matches!(digits.len(), 2 | 4) || text[1..].len() > 5 {
+    if !matches!(digits.len(), 2 | 4) || !digits.is_ascii() || text[1..].len() > 5 {
         return None;
     }
     let hours: i32 = number(&digits[..2])?;
@@ -167,6 +167,7 @@ mod tests {
             ("2021-04-21T13-24-01Z", None),
             ("garbage", None),
             ("2020-03-1é", None),
+            ("2020-03-16T14:07:23+aéb", None),
         ] {
             assert_eq!(parse(text, &TimeZone::UTC).map(show).as_deref(), want, "{text}");
         }

@@ -42,7 +42,9 @@ impl Rig {
         let Ok(answer) = request.send().await else { return (0, Value::Null) };
         let status = answer.status().as_u16();
         match answer.bytes().await {
-            Ok(body) => (status, serde_json::from_slice(&body).unwrap_or_else(|_| String::from_utf8_lossy(&body).into())),
+            Ok(body) => {
+                (status, serde_json::from_slice(&body).unwrap_or_else(|_| String::from_utf8_lossy(&body).into()))
+            }
             Err(_) => (0, Value::Null),
         }
     }
@@ -117,9 +119,12 @@ async fn a_message_that_is_not_imported_is_mailed() {
     let mut live = reply();
     live["imported"] = "true".into();
     rig.post("/conversations/1/threads", &live).await;
-    assert_eq!(rig.sandbox.outbox(), [json!({
-        "conversation": 1, "thread": 3, "kind": "reply", "to": "mark@example.org", "mailed": true,
-    })]);
+    assert_eq!(
+        rig.sandbox.outbox(),
+        [json!({
+            "conversation": 1, "thread": 3, "kind": "reply", "to": "mark@example.org", "mailed": true,
+        })]
+    );
 }
 
 #[tokio::test]
@@ -298,7 +303,8 @@ async fn a_growing_conversation_is_seen_growing() {
 async fn writes_wait_for_a_lock_while_reads_answer() {
     let rig = Rig::faulty("write-lock:1h@GET /tags*1").await;
     rig.get("/tags").await;
-    let blocked = tokio::time::timeout(Duration::from_millis(50), rig.post("/conversations", &ticket("m@example.org"))).await;
+    let blocked =
+        tokio::time::timeout(Duration::from_millis(50), rig.post("/conversations", &ticket("m@example.org"))).await;
     assert!(blocked.is_err());
     assert_eq!(rig.get("/conversations").await["page"]["totalElements"], 0);
     assert_eq!(rig.count("customers"), 0);
@@ -337,7 +343,8 @@ async fn a_client_that_hangs_up_does_not_stop_its_request_but_a_body_cut_short_d
 async fn attachments_are_downloaded_with_their_token_and_without_a_key() {
     let rig = Rig::start().await;
     let mut ticket = ticket("mark@example.org");
-    ticket["threads"][0]["attachments"] = json!([{"fileName": "ü 1.txt", "mimeType": "text/plain", "data": "ZmlsZQ=="}]);
+    ticket["threads"][0]["attachments"] =
+        json!([{"fileName": "ü 1.txt", "mimeType": "text/plain", "data": "ZmlsZQ=="}]);
     let (_, made) = rig.post("/conversations", &ticket).await;
     let url = made["_embedded"]["threads"][0]["_embedded"]["attachments"][0]["fileUrl"].as_str().expect("an address");
     let get = |url: String| async { rig.http.get(url).send().await.expect("it is answered") };
@@ -375,7 +382,8 @@ async fn options_needs_no_key_where_an_origin_is_allowed() {
     for (allow_origin, status) in [(None, 401), (Some("https://app.example".to_owned()), 200)] {
         let rig = Rig::with(Options { allow_origin: allow_origin.clone(), ..Options::default() }).await;
         let method = reqwest::Method::OPTIONS;
-        let answer = rig.http.request(method, format!("{}/api/nope", rig.sandbox.url())).send().await.expect("it is answered");
+        let answer =
+            rig.http.request(method, format!("{}/api/nope", rig.sandbox.url())).send().await.expect("it is answered");
         assert_eq!(answer.status().as_u16(), status);
         let origin = answer.headers().get("access-control-allow-origin").and_then(|v| v.to_str().ok());
         assert_eq!(origin, allow_origin.as_deref());
@@ -436,6 +444,51 @@ async fn a_store_file_brings_everything_back() {
     assert_eq!(rig.get("/conversations?customerId=1&tag=x").await["page"]["totalElements"], 1);
     let (_, made) = rig.post("/conversations", &ticket("mark@example.org")).await;
     assert_eq!((&made["id"], &made["customer"]["id"]), (&json!(2), &json!(1)));
+}
+
+#[tokio::test]
+async fn an_address_longer_than_its_column_keeps_its_end() {
+    let rig = Rig::start().await;
+    let long = format!("{}@example.org", "x".repeat(200));
+    rig.post("/customers", &json!({"email": long})).await;
+    let kept = &rig.sandbox.customers()[0]["_embedded"]["emails"][0]["value"];
+    assert_eq!(kept.as_str(), Some(&long[long.len() - 191..]));
+}
+
+#[tokio::test]
+async fn one_that_never_hears_of_its_create_finds_it_by_mailbox_and_date() {
+    let rig = Rig::faulty("lose-answer@POST /conversations*1").await;
+    rig.post("/conversations", &ticket("mark@example.org")).await;
+    let found = rig
+        .get("/conversations?mailboxId=1&createdSince=2019-05-01T10:00:00Z&sortField=createdAt&sortOrder=asc&embed=threads")
+        .await;
+    assert_eq!(found["page"]["totalElements"], 1);
+    assert_eq!(found["_embedded"]["conversations"][0]["_embedded"]["threads"].as_array().map(Vec::len), Some(2));
+    let later = rig.get("/conversations?mailboxId=1&createdSince=2019-05-01T10:00:01Z").await;
+    assert_eq!(later["page"]["totalElements"], 0);
+}
+
+#[tokio::test]
+async fn every_page_is_whole_among_equal_dates() {
+    let rig = Rig::start().await;
+    rig.post("/customers", &json!({"firstName": "Mark"})).await;
+    let mut body = ticket("");
+    body["customer"] = json!({"id": 1});
+    for at in 0..7 {
+        body["createdAt"] = format!("2019-05-01T10:00:0{}Z", at / 3).into();
+        rig.post("/conversations", &body).await;
+    }
+    for order in ["desc", "asc"] {
+        let mut seen = Vec::new();
+        for page in 1..=4 {
+            let rows = rig.get(&format!("/conversations?pageSize=2&page={page}&sortOrder={order}")).await;
+            assert_eq!(rows["page"]["totalPages"], 4);
+            let rows = rows["_embedded"]["conversations"].as_array().expect("a list").clone();
+            seen.extend(rows.iter().filter_map(|row| row["id"].as_u64()));
+        }
+        let want: [u64; 7] = if order == "desc" { [7, 4, 5, 6, 1, 2, 3] } else { [1, 2, 3, 4, 5, 6, 7] };
+        assert_eq!(seen, want, "{order}");
+    }
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::require;
 use crate::sandbox::answer::{Answer, Stop};
-use crate::sandbox::input::{id, is_array, is_empty, members, snake_map, text};
+use crate::sandbox::input::{cut, id, is_array, is_empty, members, snake_map, text};
 use crate::sandbox::store::{Customer, Store};
 use crate::sandbox::text::{column, sanitize_email};
 use crate::sandbox::{Core, Server, dates, show};
@@ -120,14 +120,14 @@ impl Server {
                 return Err(Stop::refuse("emails", "Customers with such email(s) already exist"));
             }
             let id = store.insert_customer(row);
-            add_emails(&mut store, id, &emails)?;
+            add_emails(&mut store, self.profile.core, id, &emails)?;
             self.hook_customer(&store, "customer.created", id);
             return Ok(id);
         }
         let id = self.store().insert_customer(row);
         self.yield_to_others().await;
         let mut store = self.store();
-        add_emails(&mut store, id, &emails)?;
+        add_emails(&mut store, self.profile.core, id, &emails)?;
         self.hook_customer(&store, "customer.created", id);
         Ok(id)
     }
@@ -169,7 +169,7 @@ impl Server {
         let added: Vec<Value> = added.into_iter().filter(Value::is_object).collect();
         // Words for types are only translated under `emails`: under `emails_add` every type reads back as work.
         let added = if key == "emails" { added } else { added.into_iter().map(as_work).collect() };
-        add_emails(&mut store, id, &added)?;
+        add_emails(&mut store, self.profile.core, id, &added)?;
         if key == "emails_add" && !replaces {
             for plain in data.get(key).map(members).unwrap_or_default() {
                 if let Some(value) = plain.as_str() {
@@ -284,14 +284,24 @@ fn push(data: &mut Map<String, Value>, key: &str, entry: Value) -> Result<(), St
 }
 
 /// Writes addresses one by one: the taken ones are dropped without a word, one without `type` throws.
-fn add_emails(store: &mut Store, customer: u64, entries: &[Value]) -> Result<(), Stop> {
+fn add_emails(store: &mut Store, core: Core, customer: u64, entries: &[Value]) -> Result<(), Stop> {
     for entry in entries.iter().filter(|e| e.is_object() && !is_empty(e.get("value"))) {
         let Some(kind) = entry.get("type") else { return Err(Stop::crash()) };
         let value = fails(text(entry.get("value")))?.unwrap_or_default();
         let kind = kind.as_str().and_then(|word| show::code_of(&show::EMAIL_TYPES, word)).unwrap_or(1);
-        store.insert_email(customer, &value, kind);
+        store.insert_email(customer, &address_column(core, &value), kind);
     }
     Ok(())
+}
+
+/// What the column keeps of an address: 191 bytes, the last on newer cores and the first on older ones.
+fn address_column(core: Core, value: &str) -> String {
+    const LONGEST: usize = 191;
+    if core == Core::V1_8_175 {
+        return cut(value, LONGEST).to_owned();
+    }
+    let from = (value.len().saturating_sub(LONGEST)..value.len()).find(|at| value.is_char_boundary(*at));
+    value[from.unwrap_or(0)..].to_owned()
 }
 
 fn as_work(mut entry: Value) -> Value {
