@@ -106,6 +106,12 @@ pub fn announce(format: &str, reader: &Reader, reporter: &dyn Reporter) {
     }
 }
 
+/// How many records the selection lets through at most, where that is known beforehand.
+pub fn most_records(args: &SelectionArgs) -> Option<u64> {
+    let named = (!args.only.is_empty()).then_some(args.only.len() as u64);
+    named.into_iter().chain(args.limit).min()
+}
+
 /// Which records are wanted.
 pub fn selection(args: &SelectionArgs) -> Selection {
     Selection {

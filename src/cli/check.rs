@@ -40,6 +40,7 @@ pub fn run(args: &Check, screen: &Screen) -> Result<Exit, Failure> {
     let listeners = screen.listeners(&args.findings)?;
     let reporter = &*listeners.reporter;
     let reader = archive.read(mapping.shape(), args.selection.order, None, reporter, &interrupt)?;
+    listeners.terminal.expect(archive::most_records(&args.selection));
     archive::announce(archive.source.name(), &reader, reporter);
     let mut sums = Summary::default();
     for oddity in &reader.facts.oddities {

@@ -175,6 +175,7 @@ impl Run<'_> {
             self.require_coverage()?;
         }
         let reporter = &self.listeners.reporter;
+        self.listeners.terminal.expect(archive::most_records(&self.args.selection));
         archive::announce(self.archive.source.name(), &reader, &**reporter);
         if let Some(only) = directory.only_mailbox().filter(|_| self.mapping.names().mailboxes.is_empty()) {
             let message = format!("no rule names a mailbox; the target's only one, `{}`, is used", only.mailbox.email);

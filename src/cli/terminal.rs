@@ -49,6 +49,8 @@ struct State {
     sums: Summary,
     before: u64,
     records: u64,
+    /// How many records were asked for at most.
+    most: Option<u64>,
     started: Instant,
     last_line: Instant,
     last_counts: Instant,
@@ -72,12 +74,18 @@ impl Terminal {
             sums: Summary::default(),
             before: 0,
             records: 0,
+            most: None,
             started: now,
             last_line: now,
             last_counts: now,
             named: 0,
         };
         Self { style, state: Mutex::new(state) }
+    }
+
+    /// At most this many records will come; the archive may hold more.
+    pub fn expect(&self, most: Option<u64>) {
+        self.lock().most = most;
     }
 
     /// Takes the bar away, so that other output can follow.
@@ -178,8 +186,9 @@ impl Reporter for Terminal {
                 self.line(state, |_| format!("indexing: {} of {}", HumanBytes(*bytes), HumanBytes(*of)));
             }
             Event::Opened { format, records } => {
-                self.begin(state, Phase::Records, *records);
-                state.records = *records;
+                state.records = state.most.map_or(*records, |most| most.min(*records));
+                let length = state.records;
+                self.begin(state, Phase::Records, length);
                 self.message(state, &format!("{format} archive with {records} records"));
             }
             Event::Target { url, mailboxes, users } => {
