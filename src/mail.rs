@@ -504,6 +504,19 @@ mod tests {
         assert_eq!(content_id(b"Date: 1\n\nx", b"From a"), content_id(b"Date: 1\n\nx", b"From b"));
     }
 
+    #[test]
+    fn hostile_headers_are_read_in_time_that_grows_with_their_length() {
+        // Quadratic work on these would take minutes, and the test would be killed for it.
+        for unit in ["=?x?q?a ", "\"\\", "(", "<", "a=", "name*0=\"", "\n ", ":,", "=?", ">From ", "a@b,", "\r"] {
+            let junk = unit.repeat(400_000 / unit.len());
+            for name in ["Subject", "From", "Content-Type", "References", "Date", "X-Gmail-Labels"] {
+                let mail = Mail::parse(format!("{name}: {junk}\n\nx").as_bytes());
+                assert!(mail.files.len() <= 1);
+            }
+            assert_eq!(mail(&format!("\n\n{junk}")).files.len(), 0);
+        }
+    }
+
     fn mails() -> Vec<PathBuf> {
         let Some(archives) = std::env::var_os("FOXFERRY_ARCHIVES") else {
             println!("skipped: FOXFERRY_ARCHIVES is not set");

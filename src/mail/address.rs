@@ -120,8 +120,9 @@ impl Iterator for Segments<'_> {
 impl Segments<'_> {
     /// Copies a quoted string without its quotes; an open one ends with the field.
     fn quoted(&mut self, phrase: &mut Vec<u8>) {
-        // A quote that is never closed is not a quote: `John "Johnny Doe <j@x>`.
-        let rest = &self.text[self.at..];
+        // A quote that is never closed is not a quote: `John "Johnny Doe <j@x>`. The bound keeps hostile fields cheap.
+        const QUOTED_BYTES: usize = 4096;
+        let rest = &self.text[self.at..self.text.len().min(self.at + QUOTED_BYTES)];
         let mut end = 0;
         while end < rest.len() && rest[end] != b'"' {
             end += if rest[end] == b'\\' { 2 } else { 1 };
@@ -198,8 +199,9 @@ impl Segments<'_> {
 
     /// Copies an encoded word whole, so that commas and quotes inside it do not count.
     fn encoded_word(&mut self, phrase: &mut Vec<u8>) {
+        const WORD_BYTES: usize = 4096;
         let start = self.at - 1;
-        let rest = &self.text[start..];
+        let rest = &self.text[start..self.text.len().min(start + WORD_BYTES)];
         let mut marks = memchr::memchr_iter(b'?', rest).skip(2);
         let content = marks.next().map_or(rest.len(), |n| n + 1);
         let end = memchr::memmem::find(&rest[content.min(rest.len())..], b"?=").map(|n| content + n + 2);

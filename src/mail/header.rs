@@ -9,6 +9,9 @@ use crate::mail::{body, charset};
 /// A field's name may be this long; a longer "name" is text with a colon somewhere.
 const NAME_BYTES: usize = 128;
 
+/// No field has more parameters; a name cut into 200 pieces is a long one.
+const MOST_PARAMETERS: usize = 200;
+
 /// One header field as it stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Field<'a> {
@@ -231,6 +234,8 @@ fn flush(pending: &mut Option<(String, Vec<u8>)>, out: &mut String) {
 /// The charset, the bytes and the end of the encoded word that starts here.
 fn encoded_word(text: &[u8], start: usize) -> Option<(String, Vec<u8>, usize)> {
     const LABEL_BYTES: usize = 64;
+    // Longer than any mailer makes; without a bound, words that never end would be searched for again and again.
+    const WORD_BYTES: usize = 16 * 1024;
     let label_start = start + 2;
     let label_end = label_start + memchr(b'?', &text[label_start..text.len().min(label_start + LABEL_BYTES)])?;
     let label = std::str::from_utf8(&text[label_start..label_end]).ok()?;
@@ -242,7 +247,8 @@ fn encoded_word(text: &[u8], start: usize) -> Option<(String, Vec<u8>, usize)> {
         return None;
     }
     let content_start = label_end + 3;
-    let content_end = content_start + memmem::find(&text[content_start..], b"?=")?;
+    let content_end =
+        content_start + memmem::find(&text[content_start..text.len().min(content_start + WORD_BYTES)], b"?=")?;
     let content = &text[content_start..content_end];
     let bytes = match kind {
         b'b' => body::decode_base64(content),
@@ -274,7 +280,9 @@ impl Parameters {
         let value = value.split([' ', '\t', '(', ',']).next().unwrap_or_default().to_owned();
         rest = &rest[value_end..];
         let mut pairs = Vec::new();
-        while let Some(equals) = memchr(b'=', rest) {
+        while let Some(equals) = memchr(b'=', rest)
+            && pairs.len() < MOST_PARAMETERS
+        {
             let name = rest[..equals].rsplit(|&byte| byte == b';' || byte == b' ' || byte == b'\t');
             let name = name.map(<[u8]>::trim_ascii).find(|name| !name.is_empty()).unwrap_or_default();
             let name = String::from_utf8_lossy(name).to_ascii_lowercase();

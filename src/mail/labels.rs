@@ -2,6 +2,9 @@
 
 use crate::mail::header;
 
+/// Nobody gives one mail more labels.
+const MOST: usize = 500;
+
 /// What a system label says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum System {
@@ -35,7 +38,7 @@ pub fn split(raw: &[u8]) -> Vec<String> {
             '"' => is_quoted = !is_quoted,
             ',' if !is_quoted => {
                 let trimmed = label.split_whitespace().collect::<Vec<_>>().join(" ");
-                if !trimmed.is_empty() && !labels.contains(&trimmed) {
+                if !trimmed.is_empty() && labels.len() < MOST && !labels.contains(&trimmed) {
                     labels.push(trimmed);
                 }
                 label.clear();
@@ -43,6 +46,7 @@ pub fn split(raw: &[u8]) -> Vec<String> {
             c => label.push(c),
         }
     }
+    // A quote that was never closed swallowed the rest.
     let rest = label.trim_matches([',', ' ']);
     if !rest.is_empty() {
         labels.push(rest.to_owned());

@@ -103,15 +103,12 @@ pub fn records(source: &'static str, input: &Input, groups: Groups, shape: &Shap
         }
     }
     let (end_sender, end) = sync_channel(1);
-    let spawned = thread::Builder::new().name("mbox-index".to_owned()).spawn(move || deal(groups, &lanes, &end_sender));
-    let file = input.files().first().map_or_else(|| Arc::from("-"), |file| Arc::clone(&file.shown));
-    Records {
-        lanes: outlets,
-        end,
-        current: Vec::new().into_iter(),
-        origin: Origin::whole(&file),
-        is_done: spawned.is_err(),
+    if !lanes.is_empty() {
+        // If this OS thread cannot be had, its end of the channels goes away, and the records end with an error.
+        let _ = thread::Builder::new().name("mbox-index".to_owned()).spawn(move || deal(groups, &lanes, &end_sender));
     }
+    let file = input.files().first().map_or_else(|| Arc::from("-"), |file| Arc::clone(&file.shown));
+    Records { lanes: outlets, end, current: Vec::new().into_iter(), origin: Origin::whole(&file), is_done: false }
 }
 
 /// How dealing ended.
@@ -175,13 +172,13 @@ impl Iterator for Records {
             if self.is_done {
                 return None;
             }
-            let lane = self.lanes.pop_front()?;
-            match lane.recv() {
-                Ok(batch) => {
+            let lane = self.lanes.pop_front();
+            match lane.as_ref().and_then(|lane| lane.recv().ok()) {
+                Some(batch) => {
                     self.current = batch.into_iter();
-                    self.lanes.push_back(lane);
+                    self.lanes.extend(lane);
                 }
-                Err(_) => {
+                None => {
                     // The lane whose turn it is has ended: so has everything, and it must say why.
                     self.is_done = true;
                     let cause = match self.end.recv() {
