@@ -674,6 +674,25 @@ mod tests {
     }
 
     #[test]
+    fn names_without_a_group_or_anchor_are_orphans() {
+        let scratch = tempfile::tempdir().unwrap();
+        let mut catalog = Catalog::open(None, scratch.path(), "k").unwrap();
+        let of_kind = |kind, offset| Piece { kind, ..piece(0, offset) };
+        catalog.put(1, of_kind(1, 1)).unwrap();
+        catalog.put(1, Piece { version: 2, ..of_kind(2, 2) }).unwrap();
+        for (name, kind, offset) in [(1, 5, 10), (7, 5, 11), (7, 5, 12), (8, 5, 13), (8, 6, 14)] {
+            catalog.put_named(name, of_kind(kind, offset)).unwrap();
+        }
+        catalog.seal().unwrap();
+        let (count, first) = catalog.orphans(5, 6).unwrap();
+        assert_eq!((count, first.map(|piece| piece.offset)), (2, Some(11)));
+        assert_eq!(catalog.orphans(5, 9).unwrap().0, 3);
+        assert_eq!(catalog.orphans(9, 9).unwrap(), (0, None));
+        assert_eq!((catalog.newest_count(1).unwrap(), catalog.newest_count(2).unwrap()), (0, 1));
+        assert_eq!((catalog.name_count(5).unwrap(), catalog.name_count(6).unwrap()), (3, 1));
+    }
+
+    #[test]
     fn a_sealed_catalog_is_used_again_only_for_the_same_archive() {
         let scratch = tempfile::tempdir().unwrap();
         let place = scratch.path().join("x.ferry.index");

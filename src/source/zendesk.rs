@@ -17,7 +17,7 @@
 //! - Further fields of a person ([`Person::fields`](crate::record::Person::fields)) stand where the person comes first
 //!   in a record: requester, assignee, copied people, authors.
 //!
-//! The formats are described in `docs/sources.md`.
+//! `samples/README.md` names the oddities that the sample shows.
 
 use std::sync::Arc;
 
@@ -68,11 +68,11 @@ impl Source for Zendesk {
             catalog.seal()?;
         }
         let notes = catalog.noted("pass")?.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
-        let (facts, totals, tickets) = facts(&catalog, &input, &notes)?;
+        let (facts, totals, is_single) = facts(&catalog, &input, &notes)?;
         let records = records::Tickets::new(
             catalog.into_groups(reading.order),
             input,
-            tickets == 1,
+            is_single,
             totals.unlinked > totals.unlinked_bare,
         );
         Ok(Reader::new(facts, records))
@@ -102,8 +102,8 @@ fn notes(pass: &Pass<'_>) -> String {
     .to_string()
 }
 
-/// Facts, totals, and the number of tickets.
-fn facts(catalog: &Catalog, input: &Input, notes: &Value) -> Result<(Facts, Totals, u64), SourceError> {
+/// Facts, totals, and whether comments that name no ticket can only be those of the archive's only one.
+fn facts(catalog: &Catalog, input: &Input, notes: &Value) -> Result<(Facts, Totals, bool), SourceError> {
     let number = |key: &str| notes[key].as_u64().unwrap_or(0);
     let totals = Totals {
         ticket_copies: number("ticket_copies"),
@@ -122,14 +122,14 @@ fn facts(catalog: &Catalog, input: &Input, notes: &Value) -> Result<(Facts, Tota
     let tickets = deleted + catalog.newest_count(Kind::Ticket as u8)?;
     let records = catalog.group_count()?;
     let audits = catalog.name_count(Kind::AuditNumber as u8)?;
-    let (mut lost, first) = if tickets == 1 {
-        // What names no ticket belongs to the only one; what names another is lost all the same.
-        let (lost, first) = catalog.orphans(Kind::Comment as u8, Kind::AuditNumber as u8)?;
-        (lost.saturating_sub(totals.unlinked - totals.unlinked_bare), first)
-    } else {
-        let (lost, first) = catalog.orphans(Kind::Comment as u8, Kind::AuditNumber as u8)?;
-        (lost + totals.unlinked_bare, first)
-    };
+    // Comments that name a ticket which is not there; and, if there are several, those that name none.
+    let is_single = tickets == 1 && totals.problems == 0;
+    let (mut lost, mut first) = catalog.orphans(Kind::Comment as u8, u8::MAX)?;
+    if !is_single {
+        let (count, piece) = catalog.orphans(Kind::OfAudit as u8, Kind::AuditNumber as u8)?;
+        lost += count + totals.unlinked_bare;
+        first = first.or(piece);
+    }
     let place = |piece: Option<crate::catalog::Piece>| match piece {
         Some(piece) => Origin::line(&input.files()[piece.file as usize].shown, piece.line),
         None => Origin::whole(&Arc::from(".")),
@@ -140,8 +140,6 @@ fn facts(catalog: &Catalog, input: &Input, notes: &Value) -> Result<(Facts, Tota
             "{lost} comments belong to tickets that the archive does not hold, or do not say to which; they are left out"
         );
         oddities.push(Oddity { code: codes::READ_MISSING_PART, origin: place(first.or(bare)), message });
-    } else {
-        lost = 0;
     }
     for kind in [Kind::Audit, Kind::Event] {
         let (count, first) = catalog.orphans(kind as u8, u8::MAX)?;
@@ -163,7 +161,7 @@ fn facts(catalog: &Catalog, input: &Input, notes: &Value) -> Result<(Facts, Tota
         ("deleted", deleted),
         ("unreadable", totals.problems),
     ];
-    Ok((Facts { records, counts, variants, oddities }, totals, tickets))
+    Ok((Facts { records, counts, variants, oddities }, totals, is_single))
 }
 
 /// An oddity out of the notes.
@@ -492,6 +490,23 @@ mod tests {
         assert_eq!(count(&facts, "lost_comments"), 2);
         let odd: Vec<_> = facts.oddities.iter().map(|odd| (odd.code, odd.origin.to_string())).collect();
         assert_eq!(odd, [("read-missing-part", "comments_7.json:1".to_owned())]);
+    }
+
+    #[test]
+    fn the_only_ticket_gets_what_names_none_and_nothing_that_names_another() {
+        let comments = [comment(10, "a", ",\"audit_id\":7"), comment(11, "b", ",\"ticket_id\":99")].join(",");
+        let comments = format!("{{\"comments\":[{comments}]}}");
+        let audits = "{\"audits\":[{\"id\":7,\"ticket_id\":1,\"author_id\":5,\"events\":[]}]}";
+        for audits in [audits, "{}"] {
+            let (facts, records) = read_files(&[("t.json", ONE), ("c.json", &comments), ("a.json", audits)]);
+            assert_eq!(outline(&records), ["1: a"]);
+            assert_eq!(count(&facts, "lost_comments"), 1);
+        }
+        // A second ticket that cannot be read may be the one meant.
+        let broken = format!("{}\n{{\"id\":2,\"requester_id\":", ONE.replace('\n', " "));
+        let (facts, records) = read_files(&[("t.json", &broken), ("c.json", &comments)]);
+        assert_eq!(outline(&records)[0], "1: first");
+        assert_eq!(count(&facts, "lost_comments"), 2);
     }
 
     #[test]

@@ -551,7 +551,10 @@ impl<'a> Pass<'a> {
                 (None, audit) => {
                     self.totals.unlinked += 1;
                     match audit {
-                        Some(audit) => self.catalog.put_named(name_key(Kind::AuditNumber, &audit), piece)?,
+                        Some(audit) => {
+                            let piece = Piece { kind: Kind::OfAudit as u8, ..piece };
+                            self.catalog.put_named(name_key(Kind::AuditNumber, &audit), piece)?;
+                        }
                         None => self.totals.unlinked_bare += 1,
                     }
                     // If the archive holds one ticket only, it is that one's.

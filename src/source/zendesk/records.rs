@@ -350,7 +350,7 @@ impl Desk<'_> {
                     && let Some(number) = object.get("id").and_then(id_of)
                 {
                     for piece in self.catalog.named(index::name_key(Kind::AuditNumber, &number))? {
-                        if piece.kind == Kind::Comment as u8
+                        if piece.kind == Kind::OfAudit as u8
                             && let Ok((object, _)) = self.shelf.object(&piece, None)
                         {
                             comments.push(Comment::new(object, self.shelf.origin(&piece)));

@@ -52,6 +52,8 @@ pub(super) enum Kind {
     Unlinked = 18,
     /// A ticket that came by mail, under the requester's number: it knows an address.
     Sender = 19,
+    /// A comment that names an audit but no ticket, under the audit's number.
+    OfAudit = 20,
 }
 
 /// The kind of the elements under this key of a page; `Some(None)` when each must be looked at.
