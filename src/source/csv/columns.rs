@@ -305,10 +305,13 @@ mod tests {
         Layout::of(&header, &BTreeMap::new(), None).unwrap()
     }
 
+    /// A name, a header, whether rows are messages, and the roles expected.
+    type Case<'a> = (&'a str, &'a str, bool, &'a [(Role, &'a str)]);
+
     #[test]
     fn well_known_headers_are_understood() {
         use Role::*;
-        let table: [(&str, &str, bool, &[(Role, &str)]); 6] = [
+        let table: [Case<'_>; 6] = [
             (
                 "zendesk",
                 "Summation column,Id,Requester,Requester id,Requester external id,Requester email,Requester domain,Submitter,\

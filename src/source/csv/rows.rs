@@ -366,11 +366,14 @@ mod tests {
         out
     }
 
+    /// A name, a dialect, a text, and the rows expected with their lines.
+    type Case<'a> = (&'a str, Dialect, &'a str, &'a [(u64, &'a [&'a str])]);
+
     #[test]
     fn rows_and_cells_are_cut_as_written() {
         let backslash = Dialect { is_backslashed: true, ..COMMA };
         let bare = Dialect { quote: None, ..COMMA };
-        let table: [(&str, Dialect, &str, &[(u64, &[&str])]); 13] = [
+        let table: [Case<'_>; 13] = [
             (
                 "line ends",
                 COMMA,
