@@ -1,9 +1,10 @@
 //! `foxferry ledger`: the table of old and new ids, for spreadsheets and redirects.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use clap::{Args, ValueEnum};
-use foxferry::journal::LedgerRow;
+use foxferry::journal::{LedgerRow, Reader};
 use serde_json::json;
 
 use crate::cli::exit::{Exit, Failure};
@@ -37,23 +38,34 @@ enum Format {
 pub fn run(args: &Ledger, screen: &Screen) -> Result<Exit, Failure> {
     let journal = journals::open(&args.journal)?;
     let target = journal.identity().map_err(|error| journals::failure_of(&error))?.target;
-    let is_json = screen.is_json || args.format == Format::Json;
-    let mut written = Ok(());
-    let mut out = io::BufWriter::new(screen.out());
-    if !is_json {
-        writeln!(out, "source,old_id,conversation,number,url,state,origin")?;
+    let out = io::BufWriter::new(screen.out());
+    if screen.is_json || args.format == Format::Json {
+        let mut out = out;
+        each_row(&journal, |row| json_row(&mut out, row, &target))?;
+        out.flush()?;
+    } else {
+        let mut table = csv::Writer::from_writer(out);
+        table
+            .write_record(["source", "old_id", "conversation", "number", "url", "state", "origin"])
+            .map_err(io::Error::from)?;
+        each_row(&journal, |row| csv_row(&mut table, row, &target))?;
+        table.flush()?;
     }
+    Ok(Exit::Done)
+}
+
+/// Writes every row, up to the first that cannot be written.
+fn each_row(journal: &Reader, mut write: impl FnMut(&LedgerRow) -> io::Result<()>) -> Result<(), Failure> {
+    let mut written = Ok(());
     let asked = journal.ask(|view| {
         view.ledger(|row| {
             if written.is_ok() {
-                written = if is_json { json_row(&mut out, &row, &target) } else { csv_row(&mut out, &row, &target) };
+                written = write(&row);
             }
         })
     });
     asked.map_err(|error| journals::failure_of(&error))?;
-    written?;
-    out.flush()?;
-    Ok(Exit::Done)
+    Ok(written?)
 }
 
 /// The page of a conversation; FreeScout shows it under its id, not its number.
@@ -86,26 +98,26 @@ fn json_row(out: &mut impl Write, row: &LedgerRow, target: &str) -> io::Result<(
     writeln!(out, "{line}")
 }
 
-fn csv_row(out: &mut impl Write, row: &LedgerRow, target: &str) -> io::Result<()> {
+fn csv_row<W: Write>(table: &mut csv::Writer<W>, row: &LedgerRow, target: &str) -> io::Result<()> {
     let number = |n: Option<u64>| n.map(|n| n.to_string()).unwrap_or_default();
     let url = page(target, row).unwrap_or_default();
-    let cells = [
-        cell(&row.id.source),
-        cell(&row.id.original),
-        number(row.conversation),
-        number(row.number),
-        cell(&url),
-        state(row).to_owned(),
-        cell(&row.origin.to_string()),
-    ];
-    writeln!(out, "{}", cells.join(","))
+    let origin = row.origin.to_string();
+    table.write_record([
+        &*defused(&row.id.source),
+        &defused(&row.id.original),
+        &number(row.conversation),
+        &number(row.number),
+        &defused(&url),
+        state(row),
+        &defused(&origin),
+    ])?;
+    Ok(())
 }
 
-/// A text as a CSV cell that no spreadsheet runs as a formula.
-fn cell(text: &str) -> String {
+/// A text that no spreadsheet runs as a formula.
+fn defused(text: &str) -> Cow<'_, str> {
     let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let text = if is_formula { format!("'{text}") } else { text.to_owned() };
-    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
+    if is_formula { Cow::Owned(format!("'{text}")) } else { Cow::Borrowed(text) }
 }
 
 #[cfg(test)]
@@ -113,18 +125,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cells_table() {
+    fn no_text_is_a_formula() {
         for (text, expected) in [
             ("4711", "4711"),
             ("=1+1", "'=1+1"),
             ("-5", "'-5"),
             ("@SUM(A1)", "'@SUM(A1)"),
-            ("a,b", "\"a,b\""),
-            ("say \"hi\"", "\"say \"\"hi\"\"\""),
-            ("=HYPERLINK(\"x\",\"y\")", "\"'=HYPERLINK(\"\"x\"\",\"\"y\"\")\""),
-            ("two\nlines", "\"two\nlines\""),
+            ("a,b", "a,b"),
+            ("=HYPERLINK(\"x\",\"y\")", "'=HYPERLINK(\"x\",\"y\")"),
         ] {
-            assert_eq!(cell(text), expected);
+            assert_eq!(defused(text), expected);
         }
     }
 }
