@@ -83,7 +83,7 @@ pub struct OpenRecord {
     pub conversation: Option<u64>,
     /// Where its conversation is looked for; `None`: the create was never started.
     pub key: Option<Key>,
-    /// How many threads the create carries, if some are left for appending.
+    /// How many threads the create itself carries, whatever was appended since.
     pub carried: usize,
     /// How often its create was started.
     pub attempts: u32,
@@ -489,8 +489,9 @@ fn open(db: &Connection, found: &Found) -> Result<Admitted> {
         return Ok(Admitted::New(found.row));
     }
     let &Found { row, conversation, key, attempts, .. } = found;
-    // Appended threads get their time only after the create is settled.
-    let sent = "SELECT count(*) FROM threads WHERE record = ?1 AND sent_at IS NOT NULL";
+    // Appended threads get their time as well, as soon as they are about to be sent; each has a step of its own.
+    let sent = "SELECT count(*) FROM threads AS thread WHERE record = ?1 AND sent_at IS NOT NULL AND NOT EXISTS (
+         SELECT 1 FROM steps WHERE record = thread.record AND kind = 'append' AND ordinal = thread.ordinal)";
     let carried: i64 = db.prepare_cached(sent)?.query_row([row.0], |row| row.get(0))?;
     let carried = usize::try_from(carried).unwrap_or(0);
     Ok(Admitted::Resumed(Box::new(OpenRecord { record: row, conversation, key, carried, attempts, steps })))

@@ -257,6 +257,7 @@ impl Carrier {
             self.note(vec![Finding::new(codes::REQUEST_TOO_BIG, message).about(&job.who.id, &job.who.origin)]).await?;
         }
         let is_resumed = open.as_ref().is_some_and(|open| open.conversation.is_some());
+        let pending = open.as_deref().map(pending_appends).unwrap_or_default();
         if let Some(open) = &open
             && (1..=plan.new.threads.len()).contains(&open.carried)
         {
@@ -270,7 +271,7 @@ impl Carrier {
             Err(end) => return Ok(end),
         };
         let id = there.id;
-        match self.complete(job, &plan, there, is_resumed).await {
+        match self.complete(job, &plan, there, is_resumed, &pending).await {
             Err(Failure::Refused(error) | Failure::Unknown(_, _, error)) => {
                 let why = format!("its conversation {id} could not be completed: {error}");
                 Ok(self.bury(job, Some(id), codes::SEND_REFUSED, why).await?)
@@ -465,7 +466,14 @@ impl Carrier {
     }
 
     /// Everything after the create: appends, the customer, fields, tags.
-    async fn complete(&self, job: &Job, plan: &Plan, there: There, is_resumed: bool) -> Result<End, Failure> {
+    async fn complete(
+        &self,
+        job: &Job,
+        plan: &Plan,
+        there: There,
+        is_resumed: bool,
+        pending: &[StepId],
+    ) -> Result<End, Failure> {
         let There { id, found } = there;
         let mut found = match found {
             Some(found) => found,
@@ -477,7 +485,7 @@ impl Carrier {
                 return Ok(self.bury(job, Some(id), codes::SEND_DIFFERS, why).await?);
             }
             for ordinal in plan.carried..plan.new.threads.len() {
-                match self.append(job, plan, id, ordinal, &found).await {
+                match self.append(job, plan, id, ordinal, &found, pending).await {
                     Ok(()) => {}
                     Err(Failure::Refused(error)) => {
                         let why = format!("thread {} could not be appended: {error}", ordinal + 1);
@@ -570,7 +578,8 @@ impl Carrier {
         Ok(())
     }
 
-    /// Appends one thread, unless it is there.
+    /// Appends one thread, unless it is there. What an earlier run sent and never heard of (`pending`) is looked for
+    /// as long as what this run sent: its effect may still be coming.
     async fn append(
         &self,
         job: &Job,
@@ -578,6 +587,7 @@ impl Carrier {
         id: u64,
         ordinal: usize,
         found: &wire::Conversation,
+        pending: &[StepId],
     ) -> Result<(), Failure> {
         let thread = plan.append(ordinal);
         let number = u32::try_from(ordinal).unwrap_or(u32::MAX);
@@ -585,7 +595,19 @@ impl Carrier {
         digest[..8].copy_from_slice(&plan.rows[ordinal].digests.body);
         let intent = Intent { kind: StepKind::Append, ordinal: number, digest, create: None };
         let files = |thread: &wire::Thread| thread.attachments().iter().map(|file| file.id.unwrap_or(0)).collect();
-        if compare::appended(&thread, found).is_some() {
+        let nth = plan.alike_before(ordinal);
+        let pending = pending.iter().find(|step| step.ordinal == number);
+        let there = match (compare::appended(&thread, nth, found), pending) {
+            (Some(there), _) => Some(there.clone()),
+            (None, Some(_)) => self.look_for_append(job, id, &thread, nth, None).await?,
+            (None, None) => None,
+        };
+        if let Some(there) = there {
+            if let Some(step) = pending {
+                let threads = vec![(number, there.id, files(&there))];
+                let settlement = Settlement { threads, remote: Some(there.id), ..Settlement::default() };
+                self.line.journal.settle(*step, settlement).await?;
+            }
             return Ok(());
         }
         let mut attempt = 1;
@@ -595,7 +617,7 @@ impl Carrier {
                 match self.line.write(&job.who, job.record, &intent, || client.create_thread(id, &thread)).await {
                     Ok((step, created)) => (step, created.id, created.body.as_ref().map(files).unwrap_or_default()),
                     Err(Failure::Unknown(step, sent, error)) => {
-                        match self.look_for_append(job, id, &thread, sent).await? {
+                        match self.look_for_append(job, id, &thread, nth, Some(sent)).await? {
                             Some(there) => (step, there.id, files(&there)),
                             None if attempt >= self.line.options.max_attempts => {
                                 return Err(Failure::Refused(error));
@@ -623,24 +645,26 @@ impl Carrier {
         }
     }
 
-    /// Whether an append that was never answered has taken effect: looked for as a create is.
+    /// Whether an append that was never answered has taken effect: looked for as a create is. `sent` is when it was
+    /// sent; `None`: in an earlier run.
     async fn look_for_append(
         &self,
         job: &Job,
         id: u64,
         thread: &crate::freescout::NewThread,
-        sent: tokio::time::Instant,
+        nth: usize,
+        sent: Option<tokio::time::Instant>,
     ) -> Result<Option<wire::Thread>, Failure> {
         let begun = tokio::time::Instant::now();
         let mut looks = 0;
         loop {
             let found = self.get(job, id).await?;
-            if let Some(there) = compare::appended(thread, &found) {
+            if let Some(there) = compare::appended(thread, nth, &found) {
                 return Ok(Some(there.clone()));
             }
             looks += 1;
             let settle = self.line.settle_time();
-            let is_believed = looks >= 2 && self.line.limiter.has_written_since(Some(sent));
+            let is_believed = looks >= 2 && self.line.limiter.has_written_since(sent);
             if is_believed || (begun.elapsed() >= settle * 4 && self.line.has_no_writes()) {
                 return Ok(None);
             }
@@ -654,6 +678,13 @@ fn is_spotless(differences: &Differences) -> bool {
     differences.is_none() && differences.known.is_empty()
 }
 
+/// The appends that an earlier run sent and never heard of.
+fn pending_appends(open: &OpenRecord) -> Vec<StepId> {
+    let is_pending = |state| matches!(state, StepState::InFlight | StepState::Unknown);
+    let pending = open.steps.iter().filter(|step| step.step.kind == StepKind::Append && is_pending(step.state));
+    pending.map(|step| step.step).collect()
+}
+
 /// Whether FreeScout shows other times than those sent, on every thread: the sign that `imported` did not arrive.
 fn takes_no_imports(sent: &crate::freescout::NewConversation, found: &wire::Conversation) -> bool {
     let threads = compare::written(found.threads());
@@ -665,13 +696,7 @@ fn takes_no_imports(sent: &crate::freescout::NewConversation, found: &wire::Conv
 /// Whether somebody else has written in a conversation that is not complete yet. An imported message that is
 /// appended below a live reply, or after a line item, is mailed (`freescout-behaviour.md` 5.4).
 fn strangers(plan: &Plan, found: &wire::Conversation) -> Option<String> {
-    let ours = |thread: &wire::Thread| {
-        plan.new.threads.iter().any(|sent| {
-            thread.created_at == Some(sent.created_at)
-                && thread.kind == sent.kind.word()
-                && plan::bare(thread.body.as_deref().unwrap_or_default()) == plan::bare(&sent.text)
-        })
-    };
+    let ours = |thread: &wire::Thread| plan.new.threads.iter().any(|sent| compare::is_same(sent, thread));
     let count = found.threads().iter().filter(|thread| !ours(thread)).count();
     (count > 0).then(|| {
         format!("{count} threads of somebody else are in it: appending the missing ones could mail the customer")

@@ -3,8 +3,6 @@
 //! A 201 is a claim, not a proof: FreeScout answers 201 after dropping threads
 //! and attachments (`freescout-behaviour.md`, trap 1). Pure.
 
-use std::cmp::Reverse;
-
 use super::plan::{addresses, bare, kept_subject, marker_in};
 use crate::freescout::{NewConversation, NewThread, wire};
 
@@ -171,11 +169,7 @@ pub(super) fn judge(sent: &NewConversation, marker: Option<&str>, found: &wire::
         return Judged::Foreign;
     }
     let begins_alike = threads.len() <= sent.threads.len()
-        && sent.threads.iter().zip(&threads).all(|(sent, found)| {
-            found.kind == sent.kind.word()
-                && found.created_at == Some(sent.created_at)
-                && bare(found.body.as_deref().unwrap_or_default()) == bare(&sent.text)
-        });
+        && sent.threads.iter().zip(&threads).all(|(sent, found)| is_same(sent, found));
     if !is_marked && !begins_alike {
         return Judged::Foreign;
     }
@@ -201,13 +195,15 @@ pub(super) fn remote_ids(found: &wire::Conversation, count: usize) -> Vec<(u32, 
     (0_u32..).zip(threads).map(|(ordinal, thread)| (ordinal, thread.id, ids(thread))).collect()
 }
 
-/// The thread of a conversation that an append has made, if it has: same time, kind and text, the newest id first.
-pub(super) fn appended<'a>(sent: &NewThread, found: &'a wire::Conversation) -> Option<&'a wire::Thread> {
-    let mut threads = written(found.threads());
-    threads.sort_by_key(|thread| Reverse(thread.id));
-    threads.into_iter().find(|thread| {
-        thread.created_at == Some(sent.created_at)
-            && thread.kind == sent.kind.word()
-            && bare(thread.body.as_deref().unwrap_or_default()) == bare(&sent.text)
-    })
+/// The thread of a conversation that an append has made, if it has: same time, kind and text. A conversation may say
+/// the same thing twice in one second, so the `nth` of those that are alike is asked for, from 0 and the lowest id on.
+pub(super) fn appended<'a>(sent: &NewThread, nth: usize, found: &'a wire::Conversation) -> Option<&'a wire::Thread> {
+    written(found.threads()).into_iter().filter(|thread| is_same(sent, thread)).nth(nth)
+}
+
+/// Whether a thread reads back as the one that was sent, as far as time, kind and text go.
+pub(super) fn is_same(sent: &NewThread, found: &wire::Thread) -> bool {
+    found.created_at == Some(sent.created_at)
+        && found.kind == sent.kind.word()
+        && bare(found.body.as_deref().unwrap_or_default()) == bare(&sent.text)
 }

@@ -221,6 +221,13 @@ impl Plan {
         thread
     }
 
+    /// How many threads before this one read like it: same time, kind and text.
+    pub(super) fn alike_before(&self, ordinal: usize) -> usize {
+        let of = |row: &ThreadRow| (row.digests.kind, row.digests.time, row.digests.body);
+        let own = of(&self.rows[ordinal]);
+        self.rows[..ordinal].iter().filter(|row| of(row) == own).count()
+    }
+
     /// Whether appended threads belong to other customers, so that the conversation has to be given back.
     pub(super) fn appends_others(&self) -> bool {
         self.new.threads[self.carried..]
