@@ -106,8 +106,11 @@ impl Input {
 
     /// The beginnings of the files, for telling formats apart.
     pub fn head(&self) -> io::Result<Head> {
+        // Shallow files first: a dump may have thousands of attachments in a folder that sorts before its tickets.
+        let mut chosen: Vec<&InputFile> = self.files.iter().collect();
+        chosen.sort_by_key(|file| file.shown.matches(['/', '\\']).count());
         let mut files = Vec::new();
-        for file in self.files.iter().take(HEAD_FILES) {
+        for file in chosen.into_iter().take(HEAD_FILES) {
             let mut start = Vec::new();
             File::open(&file.path)?.take(HEAD_BYTES).read_to_end(&mut start)?;
             files.push(HeadFile { shown: Arc::clone(&file.shown), length: file.length, start });
@@ -215,5 +218,53 @@ impl HeadFile {
     /// The first bytes without a UTF-8 byte-order mark.
     pub fn text(&self) -> &[u8] {
         self.start.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&self.start)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_of_many_attachments_does_not_hide_what_stands_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("attachments")).unwrap();
+        for n in 0..HEAD_FILES + 5 {
+            std::fs::write(folder.path().join(format!("attachments/{n}.png")), "x").unwrap();
+        }
+        std::fs::write(folder.path().join("tickets.json"), "{}").unwrap();
+        std::fs::write(folder.path().join(".hidden"), "x").unwrap();
+
+        let input = Input::open(&[folder.path().to_owned()], folder.path()).unwrap();
+
+        assert_eq!(input.files().len(), HEAD_FILES + 6, "hidden files are not read");
+        let head = input.head().unwrap();
+        assert_eq!(head.files.len(), HEAD_FILES);
+        assert!(head.has_file("TICKETS.json"));
+    }
+
+    #[test]
+    fn the_stamp_changes_with_either_end_of_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.mbox");
+        let stamp = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            let mut input = Input::open(std::slice::from_ref(&path), folder.path()).unwrap();
+            // Only the content is asked about here.
+            input.files[0].modified = None;
+            input.stamp().unwrap()
+        };
+        let (first, same, start, end) = (stamp("abc"), stamp("abc"), stamp("xbc"), stamp("abx"));
+        assert_eq!(first, same);
+        assert_ne!(first, start);
+        assert_ne!(first, end);
+    }
+
+    #[test]
+    fn what_is_not_there_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = |path: PathBuf| Input::open(&[path], folder.path()).map_err(|error| error.to_string());
+        assert!(open(folder.path().join("nothing")).unwrap_err().contains("nothing` cannot be read"));
+        assert!(open(folder.path().to_owned()).unwrap_err().contains("holds no files"));
     }
 }
