@@ -136,15 +136,21 @@ const LAST_CALL: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 ///
-/// When the address cannot be listened on, or the store file exists and cannot be read.
+/// When the address cannot be listened on, or the store file can be neither read nor made.
 pub async fn start(options: Options) -> io::Result<Sandbox> {
     let listener = TcpListener::bind(options.listen).await?;
     let url = format!("http://{}", listener.local_addr()?);
     let key = options.key.unwrap_or_else(|| (0..32).map(|_| fastrand::digit(16)).collect());
     let rows = match &options.store {
-        Some(file) if file.exists() => persistence::load(file)?,
+        Some(file) if file.exists() => persistence::load(file).map_err(|cause| named(file, &cause))?,
         _ => Store::new(&options.fixture, dates::now(), HashMap::new()),
     };
+    if let Some(file) = &options.store
+        && !file.exists()
+    {
+        // A file that cannot be written is better heard of now than after the rehearsal.
+        persistence::save(file, &rows).map_err(|cause| named(file, &cause))?;
+    }
     let (deliveries, queued) = webhooks::queue();
     let server = Arc::new(Server {
         url,
@@ -193,6 +199,11 @@ pub async fn start(options: Options) -> io::Result<Sandbox> {
     Ok(Sandbox { server, stop: Some(stop), task: Some(task), helpers })
 }
 
+/// An error that says which file it is about.
+fn named(file: &std::path::Path, cause: &io::Error) -> io::Error {
+    io::Error::new(cause.kind(), format!("its store file `{}`: {cause}", file.display()))
+}
+
 impl Sandbox {
     /// `http://127.0.0.1:PORT`, without `/api`.
     pub fn url(&self) -> &str {
@@ -239,8 +250,18 @@ impl Sandbox {
         self.server.reset();
     }
 
-    /// Lets requests finish for a moment, writes the store file, and stops.
-    pub async fn shutdown(mut self) {
+    /// Lets requests finish for a moment, writes the store file if it can, and stops.
+    pub async fn shutdown(self) {
+        // Whoever wants to know calls `close`.
+        let _ = self.close().await;
+    }
+
+    /// As [`Sandbox::shutdown`], and tells when the store file could not be written.
+    ///
+    /// # Errors
+    ///
+    /// What writing the store file failed with; without a store file none.
+    pub async fn close(mut self) -> io::Result<()> {
         if let Some(stop) = self.stop.take() {
             // The other end is gone when the server has ended by itself.
             let _ = stop.send(());
@@ -250,10 +271,11 @@ impl Sandbox {
         {
             task.abort();
         }
-        if self.server.file.is_some() {
-            let server = Arc::clone(&self.server);
-            let _ = tokio::task::spawn_blocking(move || server.save()).await;
+        if self.server.file.is_none() {
+            return Ok(());
         }
+        let server = Arc::clone(&self.server);
+        tokio::task::spawn_blocking(move || server.save()).await.unwrap_or_else(|cause| Err(io::Error::other(cause)))
     }
 
     /// Waits until the server ends by itself, which it does only when its listener fails.

@@ -14,12 +14,35 @@ use crate::cli::interrupt;
 use crate::cli::screen::Screen;
 
 pub const EXAMPLES: &str = "\
+It answers the API as FreeScout 1.8.235 with module 1.0.87 does, keeps
+everything in memory, and mails nobody. Ctrl-C ends it.
+
 Examples:
   foxferry sandbox --key demo
-  foxferry sandbox --fault 'lose-answer@POST /conversations*3' --fault 'delay:200ms@GET /conversations%10'
   FREESCOUT_API_KEY=demo foxferry import samples/zendesk --url http://127.0.0.1:8025
+  curl http://127.0.0.1:8025/__sandbox/state
 
-What it holds: curl http://127.0.0.1:8025/__sandbox/state. Ctrl-C ends it.";
+  foxferry sandbox --key demo --store rehearsal.json
+  foxferry sandbox --profile module-1.0.82+zone:Europe/Berlin
+  foxferry sandbox --fault 'lose-answer@POST /conversations*3'
+  foxferry sandbox --fault '429:2@* /%10' --fault 'delay:200ms@GET /conversations'
+
+A SPEC is KIND@METHOD PATH. METHOD can be `*`; PATH has {id} for ids, means all
+below it when it ends in `/`, and everything as `/`. *3 hits three requests, %10
+one in ten. Kinds:
+  without effect      429  429:SECONDS  500-before  502  413:SIZE  maintenance
+                      refuse  reset-before
+  with effect, but    500-after  504  blank-200  lose-answer  cut-answer
+  later               delay:TIME  late:TIME  504:TIME  write-lock:TIME
+  bit by bit, or not  grow:TIME  die-after-thread:N  die-inside-thread:N
+    to the end
+TIME is 200ms, 2s or 1m; SIZE is 20m.
+
+Profiles, to be joined with `+`: default, modules-off, module-1.0.82,
+module-1.0.67, core-1.8.175, custom-numbers, zone:NAME.
+
+While it runs, /__sandbox/state tells what it holds and whom a real server would
+have mailed; POST to /__sandbox/faults a list of SPECs, or to /__sandbox/reset.";
 
 /// Arguments of `sandbox`.
 #[derive(Debug, Args)]
@@ -30,10 +53,10 @@ pub struct SandboxArgs {
     /// The API key it takes [default: a random one]
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
-    /// What it holds at the beginning: users, mailboxes and fields, as JSON
+    /// What it holds at the beginning: users, mailboxes and fields, as JSON [default: one of each]
     #[arg(long, value_name = "FILE")]
     fixture: Option<PathBuf>,
-    /// A fault on demand: KIND[:VALUE]@METHOD PATH[*COUNT][%CHANCE]
+    /// A fault on demand: KIND[:VALUE]@METHOD PATH[*COUNT][%CHANCE]; can be repeated
     #[arg(long = "fault", value_name = "SPEC")]
     faults: Vec<Fault>,
     /// Refuse fields that FreeScout would ignore
@@ -48,6 +71,12 @@ pub struct SandboxArgs {
     /// Keep what it holds in FILE, and begin with it the next time
     #[arg(long, value_name = "FILE")]
     store: Option<PathBuf>,
+    /// Let pages of this origin call it: OPTIONS without a key, and CORS headers
+    #[arg(long, value_name = "ORIGIN")]
+    allow_origin: Option<String>,
+    /// Fetch attachments given by `fileUrl` from this host; from all others nothing is fetched
+    #[arg(long = "fetch-from", value_name = "HOST")]
+    fetch_from: Vec<String>,
 }
 
 /// Answers until Ctrl-C.
@@ -75,6 +104,8 @@ pub fn run(args: &SandboxArgs, screen: &Screen) -> Result<Exit, Failure> {
         accepts_basic: args.basic,
         profile: args.profile.clone().unwrap_or_default(),
         store: args.store.clone(),
+        allow_origin: args.allow_origin.clone(),
+        download_hosts: args.fetch_from.clone(),
         ..sandbox::Options::default()
     };
     let sandbox = runtime.block_on(sandbox::start(options)).map_err(|cause| {
@@ -87,9 +118,15 @@ pub fn run(args: &SandboxArgs, screen: &Screen) -> Result<Exit, Failure> {
         writeln!(out, "listening on {}\nkey {}", sandbox.url(), sandbox.key())?;
     }
     out.flush()?;
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         stop.asked().await;
-        sandbox.shutdown().await;
+        sandbox.close().await
     });
-    Ok(Exit::Done)
+    match (ended, &args.store) {
+        (Err(cause), Some(file)) => {
+            let shown = file.display();
+            Err(Failure::new(Exit::Stopped, format_args!("what it held cannot be written to `{shown}`: {cause}")))
+        }
+        _ => Ok(Exit::Done),
+    }
 }

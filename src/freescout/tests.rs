@@ -184,6 +184,9 @@ async fn tags_and_fields_are_set() {
     let names = |tags: Vec<wire::Tag>| tags.into_iter().map(|tag| tag.name).collect::<Vec<_>>();
     assert_eq!(names(client.tags(Some(id)).await.unwrap()), ["refund", "vip"]);
     assert_eq!(names(client.tags(None).await.unwrap()), ["refund", "vip"]);
+    let second = client.list_tags(None, Page::of(1).next()).await.unwrap();
+    assert_eq!((second.page.total_elements, names(second.items)), (2, vec!["vip".to_owned()]));
+    assert_eq!(client.list_tags(Some(999), Page::FIRST).await.unwrap().items.len(), 0);
     let found = client.conversation(id, Embed::ALL).await.unwrap();
     assert_eq!(found.custom_fields.as_ref().unwrap()[0].text, "Low");
     assert_eq!(client.customer(1).await.unwrap().customer_fields.as_ref().unwrap()[0].value, "42");
@@ -192,6 +195,26 @@ async fn tags_and_fields_are_set() {
     assert_eq!(client.set_tags(id, &[" ".into()]).await.unwrap_err().progress(), Progress::NotSent);
     assert!(client.set_tags(999, &[]).await.unwrap_err().is_not_found());
     assert_eq!(client.timelogs(id, Page::FIRST).await.unwrap().items.len(), 0);
+}
+
+#[tokio::test]
+async fn time_logs_are_listed_and_embedded() {
+    let (sandbox, client) = rig().await;
+    customer(&client, "mark@example.org").await;
+    let id = client.create_conversation(&conversation("Kettle")).await.unwrap().id;
+    let row = json!({
+        "conversationId": id, "conversationStatus": "pending", "userId": 2, "timeSpent": 219, "paused": false,
+        "finished": true, "createdAt": "2021-04-21T13:24:01Z", "updatedAt": "2021-04-21T13:43:10Z",
+    });
+    let load = reqwest::Client::builder().no_proxy().build().unwrap().post(format!("{}/__sandbox/load", sandbox.url()));
+    assert!(load.json(&json!({"timelogs": [row]})).send().await.unwrap().status().is_success());
+
+    let listed = client.timelogs(id, Page::FIRST).await.unwrap().items;
+
+    assert_eq!((listed.len(), listed[0].user_id, listed[0].time_spent), (1, Some(2), Some(219)));
+    assert_eq!(listed[0].created_at, Some(time("2021-04-21T13:24:01Z")));
+    let embedded = client.conversation(id, Embed::ALL).await.unwrap().value.embedded.timelogs.unwrap();
+    assert_eq!(embedded.iter().map(|log| log.id).collect::<Vec<_>>(), [listed[0].id]);
 }
 
 #[tokio::test]
@@ -282,7 +305,15 @@ async fn the_directory_holds_mailboxes_fields_and_people() {
     assert!(folders.iter().any(|folder| folder.kind == Some(60)));
     let mine = client.list_folders(1, Some(2), None, Page::FIRST).await.unwrap();
     assert!(mine.items.iter().all(|folder| folder.user_id == Some(2)) && !mine.items.is_empty());
+    let closed = folders.iter().find(|folder| folder.kind == Some(60)).unwrap().id;
+    let by_id = client.list_folders(1, None, Some(closed), Page::FIRST).await.unwrap();
+    assert_eq!(by_id.items.iter().map(|folder| folder.id).collect::<Vec<_>>(), [closed]);
+    assert!(client.folders(999).await.unwrap_err().is_not_found());
     assert_eq!(client.list_mailboxes(Some(2), Page::FIRST).await.unwrap().items.len(), 2);
+    let fields = client.list_custom_fields(1, Page::of(1).next()).await.unwrap();
+    assert_eq!(fields.items.iter().map(|field| field.name.as_str()).collect::<Vec<_>>(), ["Vendor"]);
+    assert_eq!((fields.page.total_elements, client.custom_fields(2).await.unwrap().len()), (2, 0));
+    assert!(client.custom_fields(999).await.unwrap_err().is_not_found());
 }
 
 #[tokio::test]

@@ -32,6 +32,13 @@ impl Rig {
         Rig::with(Options { faults, ..Options::default() }).await
     }
 
+    /// Two with the same fault: one started with it, one told of it over the control call.
+    async fn both_faulty(spec: &str) -> [Rig; 2] {
+        let told = Rig::start().await;
+        assert_eq!(told.send("POST", "/__sandbox/faults", Some(&json!([spec]))).await.0, 200, "{spec}");
+        [Rig::faulty(spec).await, told]
+    }
+
     async fn send(&self, method: &str, path: &str, body: Option<&Value>) -> Got {
         let url = format!("{}{path}", self.sandbox.url());
         let mut request = self.http.request(method.parse().expect("it is a method"), url);
@@ -213,6 +220,7 @@ async fn a_fault_without_effect_has_none() {
     for (spec, status) in [
         ("500-before@POST /conversations*1", 500),
         ("502@POST /conversations*1", 502),
+        ("429@POST /conversations*1", 429),
         ("429:7@POST /conversations*1", 429),
         ("maintenance@* /*1", 503),
         ("413:10@POST /conversations*1", 413),
@@ -220,11 +228,12 @@ async fn a_fault_without_effect_has_none() {
         ("refuse@POST /conversations*1", 0),
         ("refuse@* /*1", 0),
     ] {
-        let rig = Rig::faulty(spec).await;
-        let body = ticket("mark@example.org");
-        assert_eq!(rig.post("/conversations", &body).await.0, status, "{spec}");
-        assert_eq!(rig.count("conversations"), 0, "{spec}");
-        assert_eq!(rig.post("/conversations", &body).await.0, 201, "{spec} is over");
+        for rig in Rig::both_faulty(spec).await {
+            let body = ticket("mark@example.org");
+            assert_eq!(rig.post("/conversations", &body).await.0, status, "{spec}");
+            assert_eq!(rig.count("conversations"), 0, "{spec}");
+            assert_eq!(rig.post("/conversations", &body).await.0, 201, "{spec} is over");
+        }
     }
 }
 
@@ -235,14 +244,41 @@ async fn a_fault_after_the_effect_keeps_it() {
         ("lose-answer@POST /conversations*1", 0),
         ("cut-answer@POST /conversations*1", 0),
         ("blank-200@POST /conversations*1", 200),
+        ("delay:1ms@POST /conversations*1", 201),
         ("504@POST /conversations*1", 504),
+        ("504:1ms@POST /conversations*1", 504),
         ("late:1ms@POST /conversations*1", 0),
         ("grow:1ms@POST /conversations*1", 0),
     ] {
+        for rig in Rig::both_faulty(spec).await {
+            assert_eq!(rig.post("/conversations", &ticket("mark@example.org")).await.0, status, "{spec}");
+            rig.until("threads", 2).await;
+            assert_eq!(rig.count("conversations"), 1, "{spec}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_effect_that_is_late_is_not_seen_before_its_time() {
+    for spec in ["late:1h@POST /conversations*1", "504:1h@POST /conversations*1"] {
         let rig = Rig::faulty(spec).await;
-        assert_eq!(rig.post("/conversations", &ticket("mark@example.org")).await.0, status, "{spec}");
-        rig.until("threads", 2).await;
+        rig.post("/conversations", &ticket("mark@example.org")).await;
+        assert_eq!(rig.get("/conversations?mailboxId=1").await["page"]["totalElements"], 0, "{spec}");
+        assert_eq!(rig.post("/conversations", &ticket("eve@example.org")).await.0, 201, "others are not held up");
         assert_eq!(rig.count("conversations"), 1, "{spec}");
+    }
+}
+
+#[tokio::test]
+async fn a_fault_with_a_chance_hits_about_so_many() {
+    for (chance, at_least, at_most) in [(0, 0, 0), (30, 30, 90), (100, 200, 200)] {
+        let rig = Rig::faulty(&format!("502@GET /tags%{chance}")).await;
+        let mut hits = 0;
+        for _ in 0..200 {
+            hits += u32::from(rig.send("GET", "/api/tags", None).await.0 == 502);
+        }
+        // The dice start from the same seed in every run.
+        assert!((at_least..=at_most).contains(&hits), "{hits} of 200 at {chance} %");
     }
 }
 
@@ -368,6 +404,60 @@ async fn a_webhook_is_told() {
 }
 
 #[tokio::test]
+async fn a_delivery_names_its_event_and_is_signed_over_its_body() {
+    use tokio::io::AsyncReadExt as _;
+
+    let rig = Rig::start().await;
+    let heard = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let url = format!("http://{}/hook", heard.local_addr().expect("it has an address"));
+    rig.post("/webhooks", &json!({"url": url, "events": ["convo.deleted_forever"]})).await;
+    rig.post("/conversations", &ticket("mark@example.org")).await;
+    assert_eq!(rig.send("DELETE", "/api/conversations/1", None).await.0, 204);
+
+    let (mut line, _) = heard.accept().await.expect("it calls");
+    let mut request = Vec::new();
+    let (head, body) = loop {
+        assert!(line.read_buf(&mut request).await.expect("it sends") > 0, "it hung up early");
+        let text = String::from_utf8(request.clone()).expect("it sends text");
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        let length = head.to_lowercase().lines().find_map(|l| l.strip_prefix("content-length: ")?.parse().ok());
+        if Some(body.len()) == length {
+            break (head.to_owned(), body.to_owned());
+        }
+    };
+    let header =
+        |name: &str| head.lines().find_map(|l| l.split_once(": ").filter(|(n, _)| n.eq_ignore_ascii_case(name)));
+    assert!(head.starts_with("POST /hook HTTP/1.1"), "{head}");
+    assert_eq!(header("X-FreeScout-Event").map(|(_, v)| v), Some("convo.deleted_forever"));
+    let signature = webhooks::sign(rig.sandbox.key().as_bytes(), body.as_bytes());
+    assert_eq!(header("X-FreeScout-Signature").map(|(_, v)| v), Some(signature.as_str()));
+    let told: Value = serde_json::from_str(&body).expect("it is JSON");
+    assert_eq!((&told["id"], &told["subject"]), (&json!(1), &json!("Where is my parcel?")));
+    assert_eq!(told["_embedded"]["threads"].as_array().map(Vec::len), Some(2));
+}
+
+#[tokio::test]
+async fn an_attachment_by_address_is_fetched_from_listed_hosts_alone() {
+    let files = Rig::start().await;
+    let mut with_file = ticket("mark@example.org");
+    with_file["threads"][0]["attachments"] =
+        json!([{"fileName": "a.txt", "mimeType": "text/plain", "data": "ZmlsZQ=="}]);
+    let (_, made) = files.post("/conversations", &with_file).await;
+    let url = &made["_embedded"]["threads"][0]["_embedded"]["attachments"][0]["fileUrl"];
+    with_file["threads"][0]["attachments"] = json!([{"fileName": "b.txt", "mimeType": "text/plain", "fileUrl": url}]);
+    let host = files.sandbox.url().trim_start_matches("http://").to_owned();
+    for (download_hosts, kept) in [(vec![host], 1), (vec!["files.example".to_owned()], 0), (Vec::new(), 0)] {
+        let rig = Rig::with(Options { download_hosts, ..Options::default() }).await;
+        assert_eq!(rig.post("/conversations", &with_file).await.0, 201);
+        assert_eq!(rig.count("attachments"), kept);
+        assert_eq!(
+            rig.sandbox.server.store().files.bytes(1).map(|b| b.to_vec()),
+            (kept == 1).then(|| b"file".to_vec())
+        );
+    }
+}
+
+#[tokio::test]
 async fn basic_is_refused_unless_it_is_switched_on() {
     for (accepts_basic, status) in [(false, 401), (true, 200)] {
         let rig = Rig::with(Options { accepts_basic, ..Options::default() }).await;
@@ -421,6 +511,57 @@ async fn modules_that_are_off_say_so() {
         assert_eq!(rig.get(path).await, json!({"message": message, "_embedded": {"errors": []}}));
     }
     assert!("module-9".parse::<Profile>().is_err_and(|cause| cause.to_string().contains("module-1.0.67")));
+}
+
+#[tokio::test]
+async fn a_profile_changes_what_it_says_and_nothing_else() {
+    /// A request and what of its answer tells one server from another.
+    type Probe = (&'static str, &'static str, fn(&Got) -> Value);
+    let probes: [Probe; 5] = [
+        ("GET", "/conversations?subject=parcel", |got| got.1["page"]["totalElements"].clone()),
+        ("GET", "/conversations?createdByUserId=77", |got| got.1["page"]["totalElements"].clone()),
+        ("GET", "/conversations?status=open,pending,closed", |got| got.1["page"]["totalElements"].clone()),
+        ("GET", "/conversations/1", |got| got.1["number"].clone()),
+        ("DELETE", "/users/99?byUserId=1", |got| got.0.into()),
+    ];
+    for (profile, want) in [
+        ("default", [1, 0, 1, 2, 404]),
+        ("module-1.0.82", [0, 0, 1, 2, 404]),
+        ("module-1.0.67", [0, 1, 1, 2, 405]),
+        ("core-1.8.175", [1, 0, 1, 2, 404]),
+        ("custom-numbers", [1, 0, 1, 1, 404]),
+        ("custom-numbers+module-1.0.82", [0, 0, 1, 1, 404]),
+    ] {
+        let rig = Rig::with(Options { profile: profile.parse().expect(profile), ..Options::default() }).await;
+        // The first goes again, so that a number of its own differs from the id.
+        rig.post("/conversations", &ticket("mark@example.org")).await;
+        rig.send("DELETE", "/api/conversations/1", None).await;
+        rig.post("/conversations", &ticket("mark@example.org")).await;
+        for ((method, path, seen), want) in probes.iter().zip(want) {
+            let path = path.replace("/conversations/1", "/conversations/2");
+            let got = rig.send(method, &format!("/api{path}"), None).await;
+            assert_eq!(seen(&got), want, "{profile}: {method} {path}");
+        }
+    }
+    let zone = |name: &str| Options { profile: name.parse().expect(name), ..Options::default() };
+    for (profile, created) in [("default", "2019-05-01T10:00:00Z"), ("zone:Europe/Berlin", "2019-05-01T08:00:00Z")] {
+        let rig = Rig::with(zone(profile)).await;
+        let mut body = ticket("mark@example.org");
+        body["createdAt"] = "2019-05-01 10:00:00".into();
+        assert_eq!(rig.post("/conversations", &body).await.1["createdAt"], created, "{profile}");
+    }
+}
+
+#[tokio::test]
+async fn a_store_file_that_cannot_be_made_is_told_of_at_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Some(folder.path().join("missing").join("rows.json"));
+    let cause = start(Options { store, ..Options::default() }).await.expect_err("there is no such folder");
+    assert!(cause.to_string().contains("rows.json"), "{cause}");
+    let broken = folder.path().join("broken.json");
+    std::fs::write(&broken, "{").expect("it is written");
+    let cause = start(Options { store: Some(broken), ..Options::default() }).await.expect_err("it is no store");
+    assert!(cause.to_string().contains("broken.json"), "{cause}");
 }
 
 #[tokio::test]

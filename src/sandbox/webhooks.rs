@@ -110,7 +110,7 @@ pub(super) fn http() -> Option<reqwest::Client> {
 }
 
 /// Base64 of the HMAC-SHA1 of the body, which the real server's receivers check.
-fn sign(key: &[u8], body: &[u8]) -> String {
+pub(super) fn sign(key: &[u8], body: &[u8]) -> String {
     let mut block = [0u8; 64];
     if key.len() > 64 {
         block[..20].copy_from_slice(&sha1(key));

@@ -10,3 +10,4 @@ mod imports;
 mod inspect;
 mod place;
 mod resume;
+mod sandbox;
