@@ -18,6 +18,10 @@ bench:
     cargo bench --bench journal
     cargo bench --bench sandbox
 
+# Kills an import so many times at random instants while FreeScout misbehaves: `just kill-loop 300`.
+kill-loop kills="200":
+    FOXFERRY_KILLS={{kills}} cargo test --test it -- --nocapture killed_again_and_again
+
 # Replays the recorded FreeScout cases against a running server: `just contract http://127.0.0.1:8025 KEY`.
 contract url key:
     FREESCOUT_CONTRACT_URL={{url}} FREESCOUT_CONTRACT_KEY={{key}} cargo test --test contract -- --ignored --nocapture

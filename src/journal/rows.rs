@@ -651,7 +651,13 @@ pub(super) fn step_state(db: &Connection, step: StepId, state: StepState, why: O
     Ok(())
 }
 
+/// What FreeScout shows of the record is what was sent. So a request for it that was never answered has had its effect,
+/// or did not need to: a half is gone, an owner is right.
 pub(super) fn finish(db: &Connection, record: RecordRow, now: i64) -> Result<()> {
+    db.prepare_cached(
+        "UPDATE steps SET state = 'done', settled_at = ?2 WHERE record = ?1 AND state IN ('in flight', 'unknown')",
+    )?
+    .execute(params![record.0, now])?;
     db.prepare_cached("UPDATE records SET state = 'done', reason = NULL, settled_at = ?2 WHERE id = ?1")?
         .execute(params![record.0, now])?;
     Ok(())

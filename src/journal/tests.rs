@@ -132,6 +132,28 @@ async fn a_dead_letter_keeps_its_reason_its_place_and_its_conversation() {
 }
 
 #[tokio::test]
+async fn a_record_that_is_done_leaves_no_request_unknown() {
+    let journal = Journal::in_memory(&identity()).unwrap();
+    let run = journal.begin_run("import acme").await.unwrap();
+    let record = new_record(&journal, "1", run).await;
+    // The delete of a half, and a change of owner, that a killed run never heard of.
+    for kind in [StepKind::Delete, StepKind::Owner] {
+        journal.start(record, Intent { kind, ordinal: 0, digest: [0; 16], create: None }).await.unwrap();
+    }
+    let step = journal.start(record, create(1)).await.unwrap();
+    let settlement = Settlement { remote: Some(7), ends_record: true, ..Settlement::default() };
+    assert_eq!(journal.counts().await.unwrap().unknown, 3);
+
+    journal.settle(step, settlement).await.unwrap();
+
+    let counts = journal.counts().await.unwrap();
+    assert_eq!((counts.done, counts.unknown), (1, 0));
+    let states: Vec<_> =
+        journal.view(move |view| view.steps(record)).await.unwrap().into_iter().map(|step| step.state).collect();
+    assert_eq!(states, [StepState::Done; 3]);
+}
+
+#[tokio::test]
 async fn a_file_journal_remembers_and_leaves_one_file_and_its_lock() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("acme.ferry");

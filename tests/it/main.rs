@@ -8,6 +8,7 @@ mod exit_codes;
 mod first_steps;
 mod imports;
 mod inspect;
+mod kill;
 mod place;
 mod resume;
 mod sandbox;
