@@ -18,7 +18,7 @@
 //! Before it is sealed, a catalog also tells copies from originals ([`Catalog::mark_copies`]) and
 //! lets a source join what tokens left apart ([`Catalog::join_alike`]).
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -26,11 +26,15 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::source::Order;
 
+mod runs;
+
+use runs::Runs;
+
 /// Changes whenever a catalog of an older program must not be used again.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// How many groups are fetched at once when iterating.
-const PAGE: usize = 512;
+const PAGE: usize = 256;
 
 /// An index of one archive.
 pub struct Catalog {
@@ -38,6 +42,10 @@ pub struct Catalog {
     is_sealed: bool,
     /// The number of the piece put last.
     last_node: i64,
+    /// Each token with the number of its piece.
+    tokens: Runs,
+    /// Each `same` number with its piece's number and kind.
+    sames: Runs,
     /// Which linked pieces hang together, once it was worked out.
     unions: Option<Unions>,
     /// Deletes a temporary catalog when nobody reads it any more.
@@ -128,21 +136,31 @@ impl Catalog {
                 .map_err(|cause| CatalogError::Io { path: scratch.to_owned(), cause })?
                 .into_temp_path();
             let path = temporary.to_path_buf();
-            return Self::create(&path, &key, Some(temporary));
+            return Self::create(&path, scratch, &key, Some(temporary));
         };
         if path.exists() {
             if let Ok(db) = Connection::open(path)
                 && is_sealed_for(&db, &key)
             {
                 configure(&db)?;
-                return Ok(Self { db, is_sealed: true, last_node: 0, unions: None, _temporary: None });
+                return Ok(Self { is_sealed: true, ..Self::of(db, scratch, None) });
             }
             fs::remove_file(path).map_err(|cause| CatalogError::Io { path: path.to_owned(), cause })?;
         }
-        Self::create(path, &key, None)
+        Self::create(path, scratch, &key, None)
     }
 
-    fn create(path: &Path, key: &str, temporary: Option<tempfile::TempPath>) -> Result<Self, CatalogError> {
+    fn of(db: Connection, scratch: &Path, temporary: Option<tempfile::TempPath>) -> Self {
+        let runs = || Runs::new(scratch.to_owned());
+        Self { db, is_sealed: false, last_node: 0, tokens: runs(), sames: runs(), unions: None, _temporary: temporary }
+    }
+
+    fn create(
+        path: &Path,
+        scratch: &Path,
+        key: &str,
+        temporary: Option<tempfile::TempPath>,
+    ) -> Result<Self, CatalogError> {
         let failed = |cause| CatalogError::Database { path: path.display().to_string(), cause };
         let db = Connection::open(path).map_err(failed)?;
         configure(&db).map_err(failed)?;
@@ -152,14 +170,13 @@ impl Catalog {
                  node INTEGER PRIMARY KEY, grp INTEGER NOT NULL, kind INTEGER NOT NULL, at INTEGER NOT NULL,
                  version INTEGER NOT NULL, file INTEGER NOT NULL, offset INTEGER NOT NULL,
                  length INTEGER NOT NULL, line INTEGER NOT NULL, same INTEGER NOT NULL) STRICT;
-             CREATE TABLE token (token INTEGER NOT NULL, node INTEGER NOT NULL) STRICT;
              CREATE TABLE named (name INTEGER NOT NULL, version INTEGER NOT NULL, kind INTEGER NOT NULL, file INTEGER NOT NULL,
                  offset INTEGER NOT NULL, length INTEGER NOT NULL, line INTEGER NOT NULL) STRICT;
              BEGIN;",
         )
         .map_err(failed)?;
         db.execute("INSERT INTO meta VALUES ('key', ?1)", [key]).map_err(failed)?;
-        Ok(Self { db, is_sealed: false, last_node: 0, unions: None, _temporary: temporary })
+        Ok(Self::of(db, scratch, temporary))
     }
 
     /// Whether the catalog is complete, so that the indexing pass can be left out.
@@ -187,8 +204,7 @@ impl Catalog {
 
     /// Adds a token to a piece put with [`Catalog::put_linked`].
     pub fn link(&mut self, node: i64, token: i64) -> Result<(), CatalogError> {
-        self.db.prepare_cached("INSERT INTO token VALUES (?1, ?2)")?.execute([token, node])?;
-        Ok(())
+        self.tokens.push((token, node)).map_err(unsorted)
     }
 
     fn insert(&mut self, group: i64, piece: Piece) -> Result<i64, CatalogError> {
@@ -206,6 +222,9 @@ impl Catalog {
             piece.line as i64,
             piece.same
         ])?;
+        if piece.same != 0 {
+            self.sames.push((piece.same, self.last_node << 8 | i64::from(piece.kind))).map_err(unsorted)?;
+        }
         Ok(self.last_node)
     }
 
@@ -272,19 +291,17 @@ impl Catalog {
         Ok(copies)
     }
 
-    fn find_repeated(&self, without: u8) -> Result<(u64, u64), CatalogError> {
+    fn find_repeated(&mut self, without: u8) -> Result<(u64, u64), CatalogError> {
         self.db.execute_batch("CREATE TEMP TABLE repeated (same INTEGER PRIMARY KEY)")?;
-        let mut select = self.db.prepare("SELECT same, kind FROM piece WHERE same != 0 ORDER BY same")?;
         let mut insert = self.db.prepare("INSERT OR IGNORE INTO repeated VALUES (?1)")?;
-        let mut rows = select.query([])?;
         let (mut distinct, mut repeated) = (0, 0);
         let mut before = None;
-        while let Some(row) = rows.next()? {
-            let (same, kind): (i64, u8) = (row.get(0)?, row.get(1)?);
+        for pair in self.sames.take().map_err(unsorted)? {
+            let (same, node_and_kind) = pair.map_err(unsorted)?;
             if before == Some(same) {
                 repeated += insert.execute([same])? as u64;
             } else {
-                distinct += u64::from(kind & without == 0);
+                distinct += u64::from(node_and_kind as u8 & without == 0);
             }
             before = Some(same);
         }
@@ -301,32 +318,27 @@ impl Catalog {
 
     /// Joins linked pieces that tokens left apart.
     ///
-    /// `is_leftover` is asked about every linked piece with a `version` other than 0, with whether it shares its
-    /// group with others. All pieces with the `version` of a leftover then go to `choose`, by version and time, each with
+    /// `is_leftover` is asked about every linked piece with a `version` other than 0 that shares its group with no
+    /// other. All pieces with the `version` of a leftover then go to `choose`, by version and time, each with
     /// its number, and whether it is a leftover; the answer names the piece to join, and the one
     /// that was joined gets the bits of `mark`. Call once, after the pass and before [`Catalog::seal`].
     pub fn join_alike<E: From<CatalogError>>(
         &mut self,
         mark: u8,
-        is_leftover: impl Fn(&Piece, Company) -> bool,
+        is_leftover: impl Fn(&Piece) -> bool,
         mut choose: impl FnMut(i64, &Piece, bool) -> Result<Option<i64>, E>,
     ) -> Result<u64, E> {
         let mut unions = self.take_unions()?;
         let mut joined = Vec::new();
         {
             let failed = |cause| CatalogError::from(cause);
-            let company = |unions: &Unions, node: i64| {
-                if unions.has_company(node as u32) { Company::Others } else { Company::Alone }
-            };
             self.db.execute_batch("CREATE TEMP TABLE leftover (version INTEGER PRIMARY KEY)").map_err(failed)?;
-            let sql = format!("SELECT {COLUMNS}, node FROM piece WHERE grp < 0 AND version != 0");
-            let mut all = self.db.prepare(&sql).map_err(failed)?;
+            let sql = format!("SELECT {COLUMNS} FROM piece WHERE node = ?1 AND grp < 0 AND version != 0");
+            let mut one = self.db.prepare(&sql).map_err(failed)?;
             let mut insert = self.db.prepare("INSERT OR IGNORE INTO leftover VALUES (?1)").map_err(failed)?;
-            let mut rows = all.query([]).map_err(failed)?;
-            while let Some(row) = rows.next().map_err(failed)? {
-                let piece = piece_of(row).map_err(failed)?;
-                let node: i64 = row.get(COLUMN_COUNT).map_err(failed)?;
-                if is_leftover(&piece, company(&unions, node)) {
+            for node in (1..=self.last_node).filter(|&node| !unions.has_company(node as u32)) {
+                let piece = one.query_row([node], piece_of).optional().map_err(failed)?;
+                if let Some(piece) = piece.filter(&is_leftover) {
                     insert.execute([piece.version]).map_err(failed)?;
                 }
             }
@@ -339,7 +351,7 @@ impl Catalog {
             while let Some(row) = rows.next().map_err(failed)? {
                 let piece = piece_of(row).map_err(failed)?;
                 let node: i64 = row.get(COLUMN_COUNT).map_err(failed)?;
-                let is_leftover = is_leftover(&piece, company(&unions, node));
+                let is_leftover = !unions.has_company(node as u32) && is_leftover(&piece);
                 if let Some(other) = choose(node, &piece, is_leftover)?
                     && unions.root(other as u32) != unions.root(node as u32)
                 {
@@ -360,8 +372,7 @@ impl Catalog {
     pub fn seal(&mut self) -> Result<(), CatalogError> {
         self.number_linked()?;
         self.db.execute_batch(
-            "DROP TABLE token;
-             CREATE INDEX piece_grp ON piece (grp, at, node);
+            "CREATE INDEX piece_grp ON piece (grp, at, node);
              CREATE TABLE grp (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, first INTEGER NOT NULL) STRICT;
              INSERT INTO grp SELECT grp, min(at), min(node) FROM piece GROUP BY grp;
              CREATE INDEX grp_at ON grp (at, first);
@@ -392,13 +403,10 @@ impl Catalog {
         if let Some(unions) = self.unions.take() {
             return Ok(unions);
         }
-        let has_tokens: bool = self.db.query_row("SELECT EXISTS (SELECT 1 FROM token)", [], |row| row.get(0))?;
-        let mut unions = Unions::new(if has_tokens { self.last_node as usize + 1 } else { 0 });
-        let mut select = self.db.prepare("SELECT token, node FROM token ORDER BY token")?;
-        let mut rows = select.query([])?;
+        let mut unions = Unions::new(if self.tokens.is_empty() { 0 } else { self.last_node as usize + 1 });
         let mut before: Option<(i64, i64)> = None;
-        while let Some(row) = rows.next()? {
-            let (token, node): (i64, i64) = (row.get(0)?, row.get(1)?);
+        for pair in self.tokens.take().map_err(unsorted)? {
+            let (token, node) = pair.map_err(unsorted)?;
             match before {
                 Some((same, first)) if same == token => unions.unite(first as u32, node as u32),
                 _ => before = Some((token, node)),
@@ -481,6 +489,10 @@ fn piece_of(row: &rusqlite::Row<'_>) -> rusqlite::Result<Piece> {
     })
 }
 
+fn unsorted(cause: std::io::Error) -> CatalogError {
+    CatalogError::Io { path: PathBuf::from("(temporary)"), cause }
+}
+
 fn configure(db: &Connection) -> rusqlite::Result<()> {
     // Durability is not wanted: an index that was not sealed is made anew.
     db.execute_batch(
@@ -522,14 +534,28 @@ impl Groups {
             _ => (i64::MIN, i64::MIN),
         });
         let sql = format!("SELECT id, at, first FROM grp WHERE {is_after} ORDER BY {order} LIMIT ?3");
+        let mut places = HashMap::with_capacity(PAGE);
         let mut select = self.catalog.db.prepare_cached(&sql)?;
         let mut rows = select.query(params![at, first, PAGE as i64])?;
         while let Some(row) = rows.next()? {
             let (id, at, first): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            places.insert(id, self.page.len());
             self.page.push_back(Group { id, at, pieces: Vec::new() });
             self.after = Some((at, first));
         }
         self.is_at_end = self.page.len() < PAGE;
+        // One statement for all of them: asking for each group by itself costs more than reading its messages.
+        let sql = format!(
+            "SELECT {COLUMNS}, grp FROM (SELECT id FROM grp WHERE {is_after} ORDER BY {order} LIMIT ?3)
+             CROSS JOIN piece ON grp = id ORDER BY grp, piece.at, node"
+        );
+        let mut select = self.catalog.db.prepare_cached(&sql)?;
+        let mut rows = select.query(params![at, first, PAGE as i64])?;
+        while let Some(row) = rows.next()? {
+            if let Some(&place) = places.get(&row.get(COLUMN_COUNT)?) {
+                self.page[place].pieces.push(piece_of(row)?);
+            }
+        }
         Ok(())
     }
 }
@@ -545,8 +571,7 @@ impl Iterator for Groups {
             self.is_at_end = true;
             return Some(Err(error));
         }
-        let group = self.page.pop_front()?;
-        Some(self.catalog.pieces(group.id).map(|pieces| Group { pieces, ..group }))
+        self.page.pop_front().map(Ok)
     }
 }
 
@@ -566,15 +591,6 @@ pub struct Copies {
     pub distinct: u64,
     /// Pieces that were marked.
     pub copies: u64,
-}
-
-/// Whether a linked piece shares a token with any other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Company {
-    /// It shares none.
-    Alone,
-    /// It hangs together with others.
-    Others,
 }
 
 /// Which pieces hang together. Takes four bytes for each piece, and an eighth of one.

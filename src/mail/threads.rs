@@ -11,12 +11,14 @@
 use std::collections::{HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::json;
 
-use crate::catalog::{Catalog, CatalogError, Company, Piece, Turn, key};
+use crate::catalog::{Catalog, CatalogError, Piece, Turn, key};
 use crate::mail::header::{self, Fields, Headers};
 use crate::mail::{self, Sent, address};
 
@@ -136,19 +138,75 @@ pub struct Met<'a> {
 /// Reads a piece's bytes again, at most as many as said.
 pub type ReadAgain<'a> = dyn FnMut(&Piece, u64) -> io::Result<Vec<u8>> + 'a;
 
-/// Writes messages into a catalog and works out which belong together.
-pub struct Threads<'a> {
-    catalog: &'a mut Catalog,
-    zone: TimeZone,
-    /// What was counted so far; complete after [`Threads::finish`].
-    pub counts: Counts,
+/// How many messages travel together to the OS thread that writes the catalog.
+const BATCH: usize = 256;
+
+/// How many batches may wait for it.
+const WAITING: usize = 4;
+
+/// Messages on their way into the catalog, each with the end of its tokens.
+#[derive(Default)]
+struct Batch {
+    pieces: Vec<(Piece, usize)>,
     tokens: Vec<i64>,
 }
 
-impl<'a> Threads<'a> {
-    /// Starts a pass; `zone` is for dates that name none.
-    pub fn new(catalog: &'a mut Catalog, zone: TimeZone) -> Self {
-        Self { catalog, zone, counts: Counts::default(), tokens: Vec::new() }
+/// Takes messages in, for the catalog and for working out which belong together.
+pub struct Threads {
+    zone: TimeZone,
+    counts: Counts,
+    batch: Batch,
+    writer: SyncSender<Batch>,
+    tokens: Vec<i64>,
+}
+
+/// Makes a pass over an archive: `take_all` gives every message to [`Threads::put`].
+///
+/// The catalog is written on another OS thread meanwhile. `zone` is for dates that name none. The counts
+/// are complete after [`finish`].
+pub fn pass<T>(
+    catalog: &mut Catalog,
+    zone: TimeZone,
+    take_all: impl FnOnce(&mut Threads) -> T,
+) -> Result<(T, Counts), IndexError> {
+    let (writer, batches) = sync_channel(WAITING);
+    let mut threads = Threads { zone, counts: Counts::default(), batch: Batch::default(), writer, tokens: Vec::new() };
+    thread::scope(|scope| {
+        let name = "mail-catalog".to_owned();
+        let written = thread::Builder::new().name(name).spawn_scoped(scope, || write(catalog, batches))?;
+        let taken = take_all(&mut threads);
+        // Whoever does not listen any more says why below.
+        let _ = threads.hand_on();
+        let Threads { counts, writer, .. } = threads;
+        drop(writer);
+        match written.join() {
+            Ok(outcome) => outcome.map(|()| (taken, counts)),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
+}
+
+fn write(catalog: &mut Catalog, batches: Receiver<Batch>) -> Result<(), IndexError> {
+    for batch in batches {
+        let mut start = 0;
+        for (piece, end) in batch.pieces {
+            catalog.put_linked(piece, &batch.tokens[start..end])?;
+            start = end;
+        }
+    }
+    Ok(())
+}
+
+impl Threads {
+    fn push(&mut self, piece: Piece) -> Result<(), IndexError> {
+        self.batch.tokens.append(&mut self.tokens);
+        self.batch.pieces.push((piece, self.batch.tokens.len()));
+        if self.batch.pieces.len() >= BATCH { self.hand_on() } else { Ok(()) }
+    }
+
+    fn hand_on(&mut self) -> Result<(), IndexError> {
+        let sent = self.writer.send(std::mem::take(&mut self.batch));
+        sent.map_err(|_| IndexError::Io(io::Error::other("the catalog is not written any more")))
     }
 
     /// Takes one message in.
@@ -173,8 +231,7 @@ impl<'a> Threads<'a> {
             // It cannot be read, so it must not bring down the conversation it may belong to.
             self.counts.too_large += 1;
             piece.kind = flags::TOO_LARGE;
-            self.catalog.put_linked(piece, &[])?;
-            return Ok(());
+            return self.push(piece);
         }
         piece.same = match mail::raw_message_id(&headers) {
             Some(id) => key("id", id),
@@ -210,31 +267,35 @@ impl<'a> Threads<'a> {
         }
         self.tokens.sort_unstable();
         self.tokens.dedup();
-        self.catalog.put_linked(piece, &self.tokens)?;
-        Ok(())
+        self.push(piece)
     }
+}
 
-    /// Tells copies apart, joins what only the subject holds together, and seals the catalog.
-    pub fn finish(mut self, window_days: u32, read: &mut ReadAgain<'_>) -> Result<Counts, IndexError> {
-        let mut seen = Versions::default();
-        let copies = self.catalog.mark_copies(flags::NO_ID, |piece, turn| -> Result<u8, IndexError> {
-            if turn == Turn::First {
-                seen = Versions::default();
-            }
-            Ok(seen.add(&read(piece, piece.length)?))
-        })?;
-        self.counts.distinct_message_ids = copies.distinct;
-        self.counts.duplicates = copies.copies;
-        if window_days > 0 {
-            let mut joiner = Joiner::new(i64::from(window_days) * DAY);
-            self.counts.joined_by_subject =
-                self.catalog.join_alike(flags::JOINED, is_leftover, |node, piece, is_leftover| {
-                    joiner.choose(node, piece, is_leftover, read)
-                })?;
+/// After the [`pass`]: tells copies apart, and joins what only the subject holds together.
+pub fn finish(
+    catalog: &mut Catalog,
+    counts: Counts,
+    window_days: u32,
+    read: &mut ReadAgain<'_>,
+) -> Result<Counts, IndexError> {
+    let mut counts = counts;
+    let mut seen = Versions::default();
+    let copies = catalog.mark_copies(flags::NO_ID, |piece, turn| -> Result<u8, IndexError> {
+        if turn == Turn::First {
+            seen = Versions::default();
         }
-        self.catalog.note("mail", &self.counts.to_note())?;
-        Ok(self.counts)
+        Ok(seen.add(&read(piece, piece.length)?))
+    })?;
+    counts.distinct_message_ids = copies.distinct;
+    counts.duplicates = copies.copies;
+    if window_days > 0 {
+        let mut joiner = Joiner::new(i64::from(window_days) * DAY);
+        counts.joined_by_subject = catalog.join_alike(flags::JOINED, is_leftover, |node, piece, is_leftover| {
+            joiner.choose(node, piece, is_leftover, read)
+        })?;
     }
+    catalog.note("mail", &counts.to_note())?;
+    Ok(counts)
 }
 
 /// The different messages under one Message-ID.
@@ -300,8 +361,8 @@ impl Version {
     }
 }
 
-fn is_leftover(piece: &Piece, company: Company) -> bool {
-    piece.kind & flags::REPLY != 0 && piece.kind & (flags::THREADED | flags::COPY) == 0 && company == Company::Alone
+fn is_leftover(piece: &Piece) -> bool {
+    piece.kind & flags::REPLY != 0 && piece.kind & (flags::THREADED | flags::COPY) == 0
 }
 
 /// Bit 3 of `X-Mozilla-Status`: deleted, and the file not compacted since.

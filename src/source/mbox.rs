@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use crate::catalog::{Catalog, Piece};
 use crate::finding::codes;
 use crate::input::{Head, Input, InputFile};
-use crate::mail::threads::{Counts, IndexError, Met, Threads};
+use crate::mail::threads::{self, Counts, IndexError, Met, ReadAgain, Threads};
 use crate::record::{Oddity, Origin};
 use crate::source::{Facts, Reader, Reading, Source, SourceError};
 
@@ -89,46 +89,10 @@ fn io_error(file: Option<&InputFile>, cause: io::Error) -> SourceError {
 fn index(input: &Input, reading: &Reading<'_>, catalog: &mut Catalog, zone: &TimeZone) -> Result<Facts, SourceError> {
     let mut read_again = read::Files::new(input.clone());
     let mut again = |piece: &Piece, most: u64| read_again.read(piece.file, piece.offset, most.min(piece.length));
-    let mut threads = Threads::new(catalog, zone.clone());
     let mut facts = Facts::default();
-    let mut strangers: Vec<(&InputFile, String)> = Vec::new();
-    let mut dialects: Vec<Dialect> = Vec::new();
-    let mut bytes_before = 0;
-    for (number, file) in input.files().iter().enumerate() {
-        let failed = |cause| io_error(Some(file), cause);
-        let open = File::open(&file.path).map_err(failed)?;
-        let mut messages = match Messages::open(open).map_err(failed)? {
-            Ok(messages) => messages,
-            Err(stranger) => {
-                strangers.push((file, stranger.first_line));
-                bytes_before += file.length;
-                continue;
-            }
-        };
-        let mut told_at = 0;
-        while let Some(message) = messages.next_message().map_err(failed)? {
-            let met = Met {
-                head: messages.head(),
-                envelope: messages.envelope(),
-                file: number as u32,
-                offset: message.offset,
-                length: message.length,
-                is_too_large: message.length > MESSAGE_BYTES,
-            };
-            threads.put(met, &mut again).map_err(|error| index_error(file, error))?;
-            if messages.position() - told_at >= 4 << 20 {
-                told_at = messages.position();
-                if let ControlFlow::Break(()) = (reading.watch)(bytes_before + told_at) {
-                    return Err(SourceError::Interrupted);
-                }
-            }
-        }
-        bytes_before += file.length;
-        if let ControlFlow::Break(()) = (reading.watch)(bytes_before) {
-            return Err(SourceError::Interrupted);
-        }
-        dialects.push(messages.dialect);
-    }
+    let (taken, counts) = threads::pass(catalog, zone.clone(), |threads| take_all(input, reading, threads, &mut again))
+        .map_err(|error| index_error(&input.files()[0], error))?;
+    let Taken { strangers, dialects } = taken?;
     if dialects.is_empty()
         && let Some((file, first_line)) = strangers.first()
     {
@@ -145,12 +109,68 @@ fn index(input: &Input, reading: &Reading<'_>, catalog: &mut Catalog, zone: &Tim
             message: format!("the file is no mbox and was left out; it starts with `{first_line}`"),
         });
     }
-    let counts = threads.finish(reading.shape.mail.window_days, &mut again);
+    let counts = threads::finish(catalog, counts, reading.shape.mail.window_days, &mut again);
     facts.counts = counts.map_err(|error| index_error(&input.files()[0], error))?.named();
     facts.variants = variants(&dialects);
     keep_facts(catalog, &facts)?;
     catalog.seal()?;
     Ok(facts)
+}
+
+/// What the files were.
+#[derive(Default)]
+struct Taken<'i> {
+    /// Files that are no mbox, with their first lines.
+    strangers: Vec<(&'i InputFile, String)>,
+    /// One for each of the others.
+    dialects: Vec<Dialect>,
+}
+
+/// Gives every message of every file to the index.
+fn take_all<'i>(
+    input: &'i Input,
+    reading: &Reading<'_>,
+    threads: &mut Threads,
+    again: &mut ReadAgain<'_>,
+) -> Result<Taken<'i>, SourceError> {
+    let mut found = Taken::default();
+    let mut bytes_before = 0;
+    for (number, file) in input.files().iter().enumerate() {
+        let failed = |cause| io_error(Some(file), cause);
+        let open = File::open(&file.path).map_err(failed)?;
+        let mut messages = match Messages::open(open).map_err(failed)? {
+            Ok(messages) => messages,
+            Err(stranger) => {
+                found.strangers.push((file, stranger.first_line));
+                bytes_before += file.length;
+                continue;
+            }
+        };
+        let mut told_at = 0;
+        while let Some(message) = messages.next_message().map_err(failed)? {
+            let met = Met {
+                head: messages.head(),
+                envelope: messages.envelope(),
+                file: number as u32,
+                offset: message.offset,
+                length: message.length,
+                is_too_large: message.length > MESSAGE_BYTES,
+            };
+            threads.put(met, again).map_err(|error| index_error(file, error))?;
+            if messages.position() - told_at >= 4 << 20 {
+                told_at = messages.position();
+                if let ControlFlow::Break(()) = (reading.watch)(bytes_before + told_at) {
+                    return Err(SourceError::Interrupted);
+                }
+            }
+        }
+        bytes_before += file.length;
+        if let ControlFlow::Break(()) = (reading.watch)(bytes_before) {
+            return Err(SourceError::Interrupted);
+        }
+        found.dialects.push(messages.dialect);
+    }
+    Ok(found)
 }
 
 fn index_error(file: &InputFile, error: IndexError) -> SourceError {
