@@ -14,6 +14,7 @@
 //! `references`, `reply_to`, `sender`, `labels`, `list_id`, `mailing_list`, `auto_submitted`, `precedence`,
 //! `importance`, `return_path`, `x_spam_flag`, `x_priority`, `mail_flags`.
 
+use std::borrow::Cow;
 use std::io;
 
 use jiff::Timestamp;
@@ -181,7 +182,16 @@ fn envelope_date(envelope: &[u8]) -> &[u8] {
 impl Mail {
     /// Reads a message, envelope line and `>From ` quoting already taken off.
     pub fn parse(message: &[u8]) -> Self {
+        Self::of_tree(&Tree::parse(message))
+    }
+
+    /// The same with the time it was sent, for which see [`Sent::of`].
+    pub fn parse_sent(message: &[u8], envelope: &[u8], zone: &TimeZone) -> (Self, Sent) {
         let tree = Tree::parse(message);
+        (Self::of_tree(&tree), Sent::of(&tree.root.headers, envelope, zone))
+    }
+
+    fn of_tree(tree: &Tree<'_>) -> Self {
         let headers = &tree.root.headers;
         let people = |name: &str| headers.all(name).flat_map(address::parse).collect::<Vec<_>>();
         let mut problems: Vec<Problem> = tree
@@ -305,15 +315,15 @@ pub fn content_id(message: &[u8], envelope: &[u8]) -> String {
 }
 
 /// Takes one `>` off lines that start with `>From `, `>>From `, …, as mbox files put one on.
-pub fn unquote(message: Vec<u8>) -> Vec<u8> {
+pub fn unquote(message: &[u8]) -> Cow<'_, [u8]> {
     let is_quoted = |at: usize| {
         let before = message[..at].iter().rev().take_while(|&&byte| byte == b'>').count();
         let start = at - before;
         before > 0 && (start == 0 || message[start - 1] == b'\n')
     };
-    let places: Vec<usize> = memchr::memmem::find_iter(&message, b"From ").filter(|&at| is_quoted(at)).collect();
+    let places: Vec<usize> = memchr::memmem::find_iter(message, b"From ").filter(|&at| is_quoted(at)).collect();
     if places.is_empty() {
-        return message;
+        return Cow::Borrowed(message);
     }
     let mut out = Vec::with_capacity(message.len());
     let mut from = 0;
@@ -322,7 +332,7 @@ pub fn unquote(message: Vec<u8>) -> Vec<u8> {
         from = at;
     }
     out.extend_from_slice(&message[from..]);
-    out
+    Cow::Owned(out)
 }
 
 /// The decoded bytes of the `part`-th leaf of a message, counted from 0 in document order.
@@ -330,7 +340,11 @@ pub fn unquote(message: Vec<u8>) -> Vec<u8> {
 /// [`WHOLE`] is the message itself. Fails with `NotFound` when there are fewer leaves, which means that
 /// the file changed since it was indexed.
 pub fn leaf(message: Vec<u8>, is_mbox: bool, part: usize) -> io::Result<Vec<u8>> {
-    let message = if is_mbox { unquote(message) } else { message };
+    let unquoted = if is_mbox { unquote(&message) } else { Cow::Borrowed(&[][..]) };
+    let message = match unquoted {
+        Cow::Owned(unquoted) => unquoted,
+        Cow::Borrowed(_) => message,
+    };
     if part == WHOLE {
         return Ok(message);
     }
@@ -490,7 +504,7 @@ mod tests {
             ("", ""),
         ];
         for (text, expected) in cases {
-            assert_eq!(unquote(text.as_bytes().to_vec()), expected.as_bytes(), "{text:?}");
+            assert_eq!(*unquote(text.as_bytes()), *expected.as_bytes(), "{text:?}");
         }
     }
 

@@ -265,7 +265,8 @@ fn email_in(text: &[u8]) -> Option<String> {
     let (user, host) = restored.rsplit_once('@')?;
     let is_bare = !user.is_empty() && !host.is_empty() && !host.contains(char::is_whitespace);
     // Spaces are allowed only in a quoted user part, and those are left to FreeScout to refuse.
-    (is_bare && !user.contains(char::is_whitespace)).then(|| restored.clone())
+    let is_address = is_bare && !user.contains(char::is_whitespace);
+    is_address.then_some(restored)
 }
 
 fn is_mailto(phrase: &[u8]) -> bool {

@@ -151,15 +151,18 @@ impl<'a> Headers<'a> {
             .iter()
             .filter(move |field| field.name.eq_ignore_ascii_case(name.as_bytes()))
             .map(|field| field.value)
-            .collect::<Vec<_>>()
-            .into_iter()
     }
 
     /// The first value under this name, decoded and trimmed; `None` when there is nothing.
     pub fn text(&self, name: &str) -> Option<String> {
         let text = decode(self.raw(name)?);
         let trimmed = text.trim();
-        (!trimmed.is_empty()).then(|| trimmed.to_owned())
+        // Most values need no trimming, and are handed on as they were made.
+        match trimmed.len() {
+            0 => None,
+            length if length == text.len() => Some(text),
+            _ => Some(trimmed.to_owned()),
+        }
     }
 
     /// Every field in its order.
@@ -189,10 +192,11 @@ pub fn decode(value: &[u8]) -> String {
 /// cut characters in two.
 pub fn decode_words(text: &[u8]) -> String {
     if memmem::find(text, b"=?").is_none() {
-        return match std::str::from_utf8(text) {
-            Ok(text) => text.replace('\t', " "),
-            Err(_) => charset::guess(text).replace('\t', " "),
+        let decoded = match std::str::from_utf8(text) {
+            Ok(text) => text.to_owned(),
+            Err(_) => charset::guess(text).into_owned(),
         };
+        return if memchr(b'\t', decoded.as_bytes()).is_some() { decoded.replace('\t', " ") } else { decoded };
     }
     let mut out = String::with_capacity(text.len());
     let mut pending: Option<(String, Vec<u8>)> = None;

@@ -1,5 +1,6 @@
 //! Reads conversations back by position, on OS threads, and gives them out in order.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
@@ -12,9 +13,9 @@ use jiff::tz::TimeZone;
 use crate::catalog::{CatalogError, Group, Groups, Piece};
 use crate::input::Input;
 use crate::mail::conversation::{self, Message, Own};
-use crate::mail::header::{Fields, Headers};
+use crate::mail::header::Fields;
 use crate::mail::threads::flags;
-use crate::mail::{self, Mail, Sent, labels};
+use crate::mail::{self, Mail, labels};
 use crate::record::{Origin, Record};
 use crate::source::mbox::{MESSAGE_BYTES, read_at};
 use crate::source::{ReadError, Shape};
@@ -36,6 +37,9 @@ const STACK_BYTES: usize = 8 << 20;
 
 /// How much of a copy is looked at for its labels.
 const HEAD_BYTES: u64 = 64 * 1024;
+
+/// How much before a message is looked at for its separator line.
+const ENVELOPE_BYTES: u64 = 512;
 
 type Answer = Result<Record, ReadError>;
 
@@ -216,12 +220,15 @@ impl Worker {
                 continue;
             }
             let failed = |cause| ReadError::Io { origin: origin.clone(), cause };
-            let bytes = self.files.read(piece.file, piece.offset, piece.length).map_err(failed)?;
-            if (bytes.len() as u64) < piece.length {
+            // The separator line stands before the message, and one reading is enough for both.
+            let before = piece.offset.min(ENVELOPE_BYTES);
+            let bytes = self.files.read(piece.file, piece.offset - before, before + piece.length).map_err(failed)?;
+            if (bytes.len() as u64) < before + piece.length {
                 return Err(ReadError::Truncated { origin });
             }
+            let (before, bytes) = bytes.split_at(before as usize);
             let is_repeated = messages.iter().any(|(same, _)| *same == piece.same);
-            let message = self.message(piece, bytes, is_repeated, origin);
+            let message = self.message(piece, envelope(before), bytes, is_repeated, origin);
             messages.push((piece.same, message));
         }
         for piece in group.pieces.iter().filter(|piece| piece.kind & flags::COPY != 0) {
@@ -238,21 +245,19 @@ impl Worker {
         Ok(conversation::record(self.source, messages, &self.own, &folder))
     }
 
-    fn message(&mut self, piece: &Piece, bytes: Vec<u8>, is_repeated: bool, origin: Origin) -> Message {
-        let envelope = self.envelope(piece);
-        let is_quoted = !is_mboxcl2(&bytes);
-        let content_id = (piece.kind & flags::NO_ID != 0).then(|| mail::content_id(&bytes, &envelope));
-        let repeated = is_repeated.then(|| mail::body_hash(&bytes));
-        let bytes = if is_quoted { mail::unquote(bytes) } else { bytes };
-        let mail = Mail::parse(&bytes);
-        let headers = Headers::new(Fields::of_message(&bytes).collect());
+    fn message(&self, piece: &Piece, envelope: &[u8], bytes: &[u8], is_repeated: bool, origin: Origin) -> Message {
+        let is_quoted = !is_mboxcl2(bytes);
+        let content_id = (piece.kind & flags::NO_ID != 0).then(|| mail::content_id(bytes, envelope));
+        let repeated = is_repeated.then(|| mail::body_hash(bytes));
+        let bytes = if is_quoted { mail::unquote(bytes) } else { Cow::Borrowed(bytes) };
+        let (mail, sent) = Mail::parse_sent(&bytes, envelope, &self.zone);
         let mut id = mail.message_id.clone().or(content_id).unwrap_or_default();
         if let Some(hash) = repeated {
             // The same id on another text: another message.
             id = format!("{id}~{}", &hash.to_hex()[..8]);
         }
         Message {
-            sent: Sent::of(&headers, &envelope, &self.zone),
+            sent,
             mail,
             id,
             origin,
@@ -266,19 +271,16 @@ impl Worker {
         }
     }
 
-    /// The separator line before a message.
-    fn envelope(&mut self, piece: &Piece) -> Vec<u8> {
-        const ENVELOPE: u64 = 512;
-        let start = piece.offset.saturating_sub(ENVELOPE);
-        let before = self.files.read(piece.file, start, piece.offset - start).unwrap_or_default();
-        let line = before.strip_suffix(b"\n").unwrap_or(&before);
-        let start = memchr::memrchr(b'\n', line).map_or(0, |at| at + 1);
-        line[start..].trim_ascii_end().to_vec()
-    }
-
     fn origin(&self, piece: &Piece) -> Origin {
         Origin::byte(&self.input.files()[piece.file as usize].shown, piece.offset)
     }
+}
+
+/// The separator line that the bytes before a message end with.
+fn envelope(before: &[u8]) -> &[u8] {
+    let line = before.strip_suffix(b"\n").unwrap_or(before);
+    let start = memchr::memrchr(b'\n', line).map_or(0, |at| at + 1);
+    line[start..].trim_ascii_end()
 }
 
 /// Whether the message stands unquoted: it was counted, and has a line that would have been quoted.
