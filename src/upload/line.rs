@@ -205,23 +205,13 @@ impl Line {
     {
         let mut attempt = 1;
         loop {
-            // Before a place in the flight is taken, not in it: the disk is waited for while others are being answered.
-            let step = self.journal.start(record, intent.clone()).await?;
             // A create is something new; the steps after it belong to what is already there.
             let permit = if intent.kind == StepKind::Create {
-                self.unless_asked(self.limiter.permit()).await
+                self.unless_asked(self.limiter.permit()).await?
             } else {
-                self.unless_stopped(self.limiter.permit()).await
+                self.unless_stopped(self.limiter.permit()).await?
             };
-            let permit = match permit {
-                Ok(permit) => permit,
-                Err(halt) => {
-                    // Not a look-up for the next run: not a byte of it has left. If this cannot be written down any
-                    // more, the next run looks.
-                    let _ = self.journal.refused(step, "the run ended before it was sent").await;
-                    return Err(halt.into());
-                }
-            };
+            let step = self.journal.start(record, intent.clone()).await?;
             let _in_flight = InFlight::new(&self.writes);
             let sent_at = Instant::now();
             let error = match self.unless_stopped(call()).await? {
