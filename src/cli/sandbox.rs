@@ -30,12 +30,11 @@ Examples:
 A SPEC is KIND@METHOD PATH. METHOD can be `*`; PATH has {id} for ids, means all
 below it when it ends in `/`, and everything as `/`. *3 hits three requests, %10
 one in ten. Kinds:
-  without effect      429  429:SECONDS  500-before  502  413:SIZE  maintenance
+  nothing done        429  429:SECONDS  500-before  502  413:SIZE  maintenance
                       refuse  reset-before
-  with effect, but    500-after  504  blank-200  lose-answer  cut-answer
-  later               delay:TIME  late:TIME  504:TIME  write-lock:TIME
-  bit by bit, or not  grow:TIME  die-after-thread:N  die-inside-thread:N
-    to the end
+  done, bad answer    500-after  504  blank-200  lose-answer  cut-answer
+  done later          delay:TIME  late:TIME  504:TIME  write-lock:TIME
+  done in part        grow:TIME  die-after-thread:N  die-inside-thread:N
 TIME is 200ms, 2s or 1m; SIZE is 20m.
 
 Profiles, to be joined with `+`: default, modules-off, module-1.0.82,
