@@ -268,11 +268,15 @@ impl Catalog {
         if repeated == 0 {
             return Ok(copies);
         }
-        let mut marked = Vec::new();
+        // On disk, too: in an archive that was rebuilt onto itself every other piece is a copy.
+        self.db
+            .execute_batch("CREATE TEMP TABLE marked (node INTEGER PRIMARY KEY, mark INTEGER NOT NULL)")
+            .map_err(CatalogError::from)?;
         {
             let sql = format!(
                 "SELECT {COLUMNS}, node FROM piece WHERE same IN (SELECT same FROM repeated) ORDER BY same, node"
             );
+            let mut keep = self.db.prepare("INSERT INTO marked VALUES (?1, ?2)").map_err(CatalogError::from)?;
             let mut select = self.db.prepare(&sql).map_err(CatalogError::from)?;
             let mut rows = select.query([]).map_err(CatalogError::from)?;
             let mut before = None;
@@ -282,12 +286,14 @@ impl Catalog {
                 before = Some(piece.same);
                 let mark = is_copy(&piece, turn)?;
                 if mark != 0 {
-                    marked.push((row.get::<_, i64>(COLUMN_COUNT).map_err(CatalogError::from)?, mark));
+                    let node: i64 = row.get(COLUMN_COUNT).map_err(CatalogError::from)?;
+                    copies.copies += keep.execute(params![node, mark]).map_err(CatalogError::from)? as u64;
                 }
             }
         }
-        copies.copies = marked.len() as u64;
-        self.mark(&marked)?;
+        self.db
+            .execute_batch("UPDATE piece SET kind = kind | marked.mark FROM marked WHERE piece.node = marked.node")
+            .map_err(CatalogError::from)?;
         Ok(copies)
     }
 
@@ -308,14 +314,6 @@ impl Catalog {
         Ok((distinct, repeated))
     }
 
-    fn mark(&self, nodes: &[(i64, u8)]) -> Result<(), CatalogError> {
-        let mut update = self.db.prepare("UPDATE piece SET kind = kind | ?2 WHERE node = ?1")?;
-        for (node, mark) in nodes {
-            update.execute(params![node, mark])?;
-        }
-        Ok(())
-    }
-
     /// Joins linked pieces that tokens left apart.
     ///
     /// `is_leftover` is asked about every linked piece with a `version` other than 0 that shares its group with no
@@ -329,10 +327,15 @@ impl Catalog {
         mut choose: impl FnMut(i64, &Piece, bool) -> Result<Option<i64>, E>,
     ) -> Result<u64, E> {
         let mut unions = self.take_unions()?;
-        let mut joined = Vec::new();
+        let failed = |cause| CatalogError::from(cause);
         {
-            let failed = |cause| CatalogError::from(cause);
-            self.db.execute_batch("CREATE TEMP TABLE leftover (version INTEGER PRIMARY KEY)").map_err(failed)?;
+            self.db
+                .execute_batch(
+                    "CREATE TEMP TABLE leftover (version INTEGER PRIMARY KEY);
+                     CREATE TEMP TABLE joined (node INTEGER PRIMARY KEY, other INTEGER NOT NULL);",
+                )
+                .map_err(failed)?;
+            let mut keep = self.db.prepare("INSERT INTO joined VALUES (?1, ?2)").map_err(failed)?;
             let sql = format!("SELECT {COLUMNS} FROM piece WHERE node = ?1 AND grp < 0 AND version != 0");
             let mut one = self.db.prepare(&sql).map_err(failed)?;
             let mut insert = self.db.prepare("INSERT OR IGNORE INTO leftover VALUES (?1)").map_err(failed)?;
@@ -355,17 +358,25 @@ impl Catalog {
                 if let Some(other) = choose(node, &piece, is_leftover)?
                     && unions.root(other as u32) != unions.root(node as u32)
                 {
-                    joined.push((node, other));
+                    keep.execute([node, other]).map_err(failed)?;
                 }
             }
         }
-        for (node, other) in &joined {
-            unions.unite(*node as u32, *other as u32);
+        let mut count = 0;
+        {
+            let mut select = self.db.prepare("SELECT node, other FROM joined").map_err(failed)?;
+            let mut rows = select.query([]).map_err(failed)?;
+            while let Some(row) = rows.next().map_err(failed)? {
+                let (node, other): (i64, i64) = (row.get(0).map_err(failed)?, row.get(1).map_err(failed)?);
+                unions.unite(node as u32, other as u32);
+                count += 1;
+            }
         }
         self.unions = Some(unions);
-        let nodes: Vec<(i64, u8)> = joined.iter().map(|(node, _)| (*node, mark)).collect();
-        self.mark(&nodes)?;
-        Ok(nodes.len() as u64)
+        self.db
+            .execute("UPDATE piece SET kind = kind | ?1 WHERE node IN (SELECT node FROM joined)", [mark])
+            .map_err(failed)?;
+        Ok(count)
     }
 
     /// Works out the groups and makes the catalog readable. Call once, after the pass.
