@@ -54,7 +54,9 @@ impl Source for Mbox {
     }
 
     fn recognises(&self, head: &Head) -> bool {
-        head.files.iter().any(|file| split::starts_mbox(&file.start))
+        // Single mails that were cut out of an mbox keep its separator; a folder of them is no mbox.
+        let is_single = head.files.len() == 1;
+        head.files.iter().any(|file| (is_single || file.extension() != "eml") && split::starts_mbox(&file.start))
     }
 
     fn open(&self, input: Input, reading: &Reading<'_>) -> Result<Reader, SourceError> {
@@ -599,6 +601,20 @@ mod tests {
                 assert_eq!(told, reader.count() as u64);
             }
         }
+    }
+
+    #[test]
+    fn a_folder_of_single_mails_is_no_mbox_though_some_keep_their_separator() {
+        let folder = tempfile::tempdir().unwrap();
+        let recognises = || {
+            let input = Input::open(&[folder.path().to_owned()], folder.path()).unwrap();
+            Mbox.recognises(&input.head().unwrap())
+        };
+        std::fs::write(folder.path().join("1.eml"), mail("1", "", "x")).unwrap();
+        std::fs::write(folder.path().join("2.eml"), "Subject: x\n\nx").unwrap();
+        assert!(!recognises());
+        std::fs::write(folder.path().join("inbox"), mail("2", "", "x")).unwrap();
+        assert!(recognises());
     }
 
     #[test]
