@@ -104,6 +104,7 @@ pub mod codes {
         READ_TRUNCATED = "read-truncated" Error "The archive ends in the middle of something";
         READ_AMBIGUOUS_DATES = "read-ambiguous-dates" Warning "Day and month cannot be told apart";
         READ_IGNORED = "read-ignored" Info "The archive holds something that is not read";
+        READ_UNKNOWN_KEY = "read-unknown-key" Warning "A record has a key that records do not have; it was kept among its fields";
         READ_BROKEN_PART = "read-broken-part" Error "Something in the archive that is no record of its own cannot be read";
         READ_SPLIT_THREAD = "read-split-thread" Info "Messages were joined by subject and people only";
         // Mapping.

@@ -111,9 +111,7 @@ impl Input {
         chosen.sort_by_key(|file| file.shown.matches(['/', '\\']).count());
         let mut files = Vec::new();
         for file in chosen.into_iter().take(HEAD_FILES) {
-            let mut start = Vec::new();
-            File::open(&file.path)?.take(HEAD_BYTES).read_to_end(&mut start)?;
-            files.push(HeadFile { shown: Arc::clone(&file.shown), length: file.length, start });
+            files.push(file.head()?);
         }
         Ok(Head { files })
     }
@@ -139,6 +137,13 @@ impl Input {
 }
 
 impl InputFile {
+    /// The beginning of the file, for telling formats apart.
+    pub fn head(&self) -> io::Result<HeadFile> {
+        let mut start = Vec::new();
+        File::open(&self.path)?.take(HEAD_BYTES).read_to_end(&mut start)?;
+        Ok(HeadFile { shown: Arc::clone(&self.shown), length: self.length, start })
+    }
+
     fn open(path: &Path, shown: &str) -> Result<Self, InputError> {
         let unreadable = |cause| InputError::Unreadable { path: shown.to_owned(), cause };
         // Opened, not only asked about: a file without read permission is better refused now.

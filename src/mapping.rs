@@ -34,6 +34,7 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("zendesk", include_str!("../mappings/zendesk.toml")),
     ("mbox", include_str!("../mappings/mbox.toml")),
     ("csv", include_str!("../mappings/csv.toml")),
+    ("records", include_str!("../mappings/records.toml")),
 ];
 
 /// A loaded mapping.

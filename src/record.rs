@@ -7,6 +7,7 @@
 //! - A [`RecordId`] is a record's identity everywhere. An [`Origin`] is only for
 //!   telling people where to look.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -14,6 +15,8 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::content::Content;
+
+pub mod json;
 
 /// Which record this is: the source's name and the id that the old system gave it.
 ///
@@ -222,6 +225,17 @@ impl Person {
     pub fn email(&self) -> Option<&str> {
         self.emails.first().map(String::as_str)
     }
+}
+
+/// An entry's id that no other of the record has: a number is added to one that is taken.
+pub(crate) fn unique_id(ids: &mut HashSet<String>, id: &str) -> String {
+    let mut count = 1;
+    let mut candidate = id.to_owned();
+    while !ids.insert(candidate.clone()) {
+        count += 1;
+        candidate = format!("{id}-{count}");
+    }
+    candidate
 }
 
 /// Something a reader noticed and went on from; becomes a finding with the record's place.

@@ -17,10 +17,12 @@ use crate::record::{Oddity, Origin, Record, RecordId};
 
 pub mod csv;
 pub mod mbox;
+pub mod records;
+mod shelf;
 pub mod zendesk;
 
 /// Every source, in the order in which they are asked.
-pub static SOURCES: &[&dyn Source] = &[&zendesk::Zendesk, &mbox::Mbox, &csv::Csv];
+pub static SOURCES: &[&dyn Source] = &[&zendesk::Zendesk, &mbox::Mbox, &csv::Csv, &records::Records];
 
 /// One archive format.
 pub trait Source: Sync {

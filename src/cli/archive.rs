@@ -8,7 +8,7 @@ use foxferry::input::{Input, InputError};
 use foxferry::mapping::Mapping;
 use foxferry::pipeline::{self, Selection};
 use foxferry::report::{Event, Reporter};
-use foxferry::source::{self, Order, Reader, Reading, Shape, Source, SourceError};
+use foxferry::source::{self, Order, Reader, Reading, Shape, Source, SourceError, records};
 
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::interrupt::Interrupt;
@@ -52,9 +52,12 @@ impl Archive {
 
     /// The mapping: the operator's, or the built-in one for the format.
     pub fn mapping(&self, args: &ArchiveArgs) -> Result<Arc<Mapping>, Failure> {
-        let name = args.mapping.as_deref().unwrap_or_else(|| self.source.name());
+        let made_of = self.made_of();
+        let name = args.mapping.as_deref().or(made_of.as_deref()).unwrap_or_else(|| self.source.name());
         let mapping = Mapping::load(name).map_err(|error| Failure::report(Exit::Unusable, error.report))?;
-        if mapping.source() != self.source.name() {
+        // Records may have been made of any archive, and its mapping fits them.
+        let is_for_all = self.source.name() == records::Records.name();
+        if mapping.source() != self.source.name() && !is_for_all {
             return Err(Failure::new(
                 Exit::Unusable,
                 format_args!(
@@ -68,6 +71,15 @@ impl Archive {
             .hint("leave `--mapping` out to use the built-in one, or name the format with `--format`"));
         }
         Ok(Arc::new(mapping))
+    }
+
+    /// Of records, the format they were made of, if there is a built-in mapping for it.
+    fn made_of(&self) -> Option<String> {
+        if self.source.name() != records::Records.name() {
+            return None;
+        }
+        let name = records::made_of(&self.input.head().ok()?)?;
+        Mapping::built_in().iter().any(|(known, _)| *known == name).then_some(name)
     }
 
     /// A folder for files that nobody needs afterwards.

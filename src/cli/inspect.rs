@@ -1,7 +1,7 @@
 //! `foxferry inspect`: what an archive holds.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
+use std::io::{self, BufWriter, Write as _};
 
 use clap::Args;
 use foxferry::content::Content;
@@ -10,7 +10,7 @@ use foxferry::pipeline;
 use foxferry::record::{Person, Record};
 use foxferry::report::tally::Tally;
 use foxferry::report::{Event, Reporter};
-use foxferry::source::{Facts, Order, Shape};
+use foxferry::source::{Facts, Order, Reader, Shape};
 use indicatif::HumanBytes;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -19,13 +19,18 @@ use crate::cli::distinct::{Distinct, Values};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::interrupt::{self, Interrupt};
 use crate::cli::screen::{Screen, shortened};
+use crate::cli::terminal::Terminal;
 use crate::cli::{ArchiveArgs, archive, check};
 
 pub const EXAMPLES: &str = "\
 Examples:
   foxferry inspect samples/zendesk
   foxferry inspect support.mbox --json
-  gunzip -c mail.mbox.gz | foxferry inspect -";
+  foxferry inspect samples/csv --records | my-filter | foxferry import - --format records --sandbox
+  gunzip -c mail.mbox.gz | foxferry inspect -
+
+`--records` prints what foxferry reads, before any rule of a mapping; docs/records.md describes it, `--schema` prints its
+JSON Schema.";
 
 /// How many values of a field are shown to people; JSON has up to 200.
 const SHOWN_VALUES: usize = 8;
@@ -35,10 +40,20 @@ const SHOWN_VALUES: usize = 8;
 pub struct Inspect {
     #[command(flatten)]
     archive: ArchiveArgs,
+    /// Print the records themselves as JSON lines, files and all
+    #[arg(long, conflicts_with = "json")]
+    records: bool,
+    /// Print the JSON Schema of a record
+    #[arg(long, exclusive = true)]
+    schema: bool,
 }
 
 /// Reads everything and says what there is.
 pub fn run(args: &Inspect, screen: &Screen) -> Result<Exit, Failure> {
+    if args.schema {
+        write!(screen.out(), "{}", foxferry::record::json::SCHEMA)?;
+        return Ok(Exit::Done);
+    }
     let runtime = interrupt::runtime()?;
     let interrupt = Interrupt::listen(&runtime, check::leave_at_the_second)?;
     let archive = archive::Archive::open(&args.archive)?;
@@ -53,6 +68,14 @@ pub fn run(args: &Inspect, screen: &Screen) -> Result<Exit, Failure> {
     let tally = Tally::default();
     for oddity in &reader.facts.oddities {
         tally.event(&Event::Finding(&pipeline::finding_of(oddity.clone(), None)));
+    }
+    if args.records {
+        let printed = print_records(&mut reader, screen, &terminal, &interrupt);
+        terminal.clear();
+        if printed.is_ok() {
+            screen.show_findings(&tally.counts());
+        }
+        return printed;
     }
     let mut holdings = Holdings::default();
     let mut unreadable = Vec::new();
@@ -94,6 +117,44 @@ pub fn run(args: &Inspect, screen: &Screen) -> Result<Exit, Failure> {
         screen.show_findings(&counts);
     }
     Ok(Exit::Done)
+}
+
+/// Every record as a line on stdout. What cannot be read is named on stderr, and the exit code tells.
+fn print_records(
+    reader: &mut Reader,
+    screen: &Screen,
+    terminal: &Terminal,
+    interrupt: &Interrupt,
+) -> Result<Exit, Failure> {
+    // Locked and plain: nothing in JSON needs to be kept from a terminal.
+    let mut out = BufWriter::with_capacity(64 * 1024, io::stdout().lock());
+    let mut unreadable = 0_u64;
+    for item in reader {
+        match item {
+            Ok(record) => {
+                foxferry::record::json::write(&record, &mut out)?;
+                for attachment in record.entries.iter().flat_map(|entry| &entry.attachments) {
+                    if attachment.content.length().is_some_and(|length| length > foxferry::record::json::MAX_FILES) {
+                        terminal.clear();
+                        let name = shortened(&attachment.name);
+                        screen.say(&format!("{}: `{name}` is too large for a line and left out", record.id));
+                        unreadable += 1;
+                    }
+                }
+            }
+            Err(error) => {
+                unreadable += 1;
+                terminal.clear();
+                screen.say(&format!("unreadable {}", shortened(&crate::cli::exit::chain(&error))));
+            }
+        }
+        if interrupt.is_asked() {
+            out.flush()?;
+            return Err(Failure::new(Exit::Interrupted, "interrupted"));
+        }
+    }
+    out.flush()?;
+    Ok(if unreadable > 0 { Exit::Incomplete } else { Exit::Done })
 }
 
 struct Head {

@@ -10,5 +10,6 @@ mod imports;
 mod inspect;
 mod kill;
 mod place;
+mod records;
 mod resume;
 mod sandbox;

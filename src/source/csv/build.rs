@@ -16,7 +16,7 @@ use super::{CSV, clean_id, is_rounded_number};
 use crate::content::Content;
 use crate::finding::codes;
 use crate::input::InputFile;
-use crate::record::{Attachment, Body, Entry, Oddity, Origin, Person, Record, RecordId};
+use crate::record::{Attachment, Body, Entry, Oddity, Origin, Person, Record, RecordId, unique_id};
 use crate::source::ReadError;
 
 /// Excel cuts longer cells.
@@ -357,7 +357,7 @@ impl Builder<'_> {
         let id = reading.value(row, Role::EntryId).unwrap_or_else(|| {
             if layout.is_of_messages || !entries.is_empty() { hash[..16].to_owned() } else { "opening".to_owned() }
         });
-        let id = unique(ids, &id);
+        let id = unique_id(ids, &id);
         let default_kind = if layout.is_of_messages { "message" } else { "description" };
         let cc = reading
             .cell(row, Role::Cc)
@@ -405,7 +405,7 @@ impl Builder<'_> {
             replied_at = Some(asked);
         }
         entries.push(Entry {
-            id: unique(ids, &format!("{id}-reply")),
+            id: unique_id(ids, &format!("{id}-reply")),
             origin: row.origin.clone(),
             kind: "reply".to_owned(),
             is_public: true,
@@ -518,16 +518,6 @@ fn customer_among(entry: &Entry, assignee: Option<&Person>) -> Option<Person> {
     });
     let is_assignee = assignee.is_some_and(|assignee| is_same(assignee, author));
     (entry.is_public && !is_staff && !is_assignee).then(|| author.clone())
-}
-
-fn unique(ids: &mut HashSet<String>, id: &str) -> String {
-    let mut count = 1;
-    let mut candidate = id.to_owned();
-    while !ids.insert(candidate.clone()) {
-        count += 1;
-        candidate = format!("{id}-{count}");
-    }
-    candidate
 }
 
 /// Text without what Excel writes for a carriage return.

@@ -110,7 +110,8 @@ fn is_element(text: &[u8]) -> bool {
         "problem_id",
     ]);
     let has_people = has("requester_id") || has("requester");
-    if has("responder_id") || has("conversation_parts") || has("_embedded") {
+    // `entries`: a record as JSON, which may have been made of a Zendesk ticket.
+    if has("entries") || has("responder_id") || has("conversation_parts") || has("_embedded") {
         return false;
     }
     (has_people && own >= 1)

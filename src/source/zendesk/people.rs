@@ -1,81 +1,18 @@
 //! Persons, and the names of groups, companies and fields, looked up by id.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use super::index::name_key;
 use super::shape::{Kind, id_of};
-use crate::catalog::{Catalog, CatalogError, Piece};
-use crate::input::Input;
-use crate::json::{self, Forgiven};
-use crate::record::{Origin, Person, RecordId};
-use crate::source::ReadError;
-
-/// How many files are kept open at once; an API dump may have a hundred thousand.
-const OPEN_FILES: usize = 16;
+use crate::catalog::{Catalog, CatalogError};
+use crate::record::Person;
+use crate::source::shelf::Shelf;
 
 /// How many bytes of looked-up objects one generation of the cache holds, as they stand in the archive.
 const GENERATION_BYTES: u64 = 2 * 1024 * 1024;
-
-/// The files of the archive, read by position.
-pub(super) struct Shelf {
-    pub input: Input,
-    open: Vec<(u32, File)>,
-}
-
-impl Shelf {
-    pub(super) fn new(input: Input) -> Self {
-        Self { input, open: Vec::new() }
-    }
-
-    /// Where a piece stands.
-    pub(super) fn origin(&self, piece: &Piece) -> Origin {
-        let shown = &self.input.files()[piece.file as usize].shown;
-        if piece.line > 0 { Origin::line(shown, piece.line) } else { Origin::byte(shown, piece.offset) }
-    }
-
-    /// The bytes of a piece.
-    pub(super) fn bytes(&mut self, piece: &Piece) -> Result<Vec<u8>, ReadError> {
-        self.read(piece).map_err(|cause| ReadError::Io { origin: self.origin(piece), cause })
-    }
-
-    fn read(&mut self, piece: &Piece) -> io::Result<Vec<u8>> {
-        let index = match self.open.iter().position(|(file, _)| *file == piece.file) {
-            Some(index) => index,
-            None => {
-                if self.open.len() == OPEN_FILES {
-                    self.open.remove(0);
-                }
-                self.open.push((piece.file, File::open(&self.input.files()[piece.file as usize].path)?));
-                self.open.len() - 1
-            }
-        };
-        let file = &mut self.open[index].1;
-        file.seek(SeekFrom::Start(piece.offset))?;
-        let mut bytes = Vec::with_capacity(usize::try_from(piece.length).unwrap_or(0));
-        file.take(piece.length).read_to_end(&mut bytes)?;
-        Ok(bytes)
-    }
-
-    /// The object that a piece is; `id` only tells people which record it would have been.
-    pub(super) fn object(
-        &mut self,
-        piece: &Piece,
-        id: Option<&RecordId>,
-    ) -> Result<(Map<String, Value>, Forgiven), ReadError> {
-        let bytes = self.bytes(piece)?;
-        let malformed = |problem| ReadError::Malformed { origin: self.origin(piece), id: id.cloned(), problem };
-        match json::parse(&bytes) {
-            Ok((Value::Object(object), forgiven)) => Ok((object, forgiven)),
-            Ok(_) => Err(malformed("not a JSON object".to_owned())),
-            Err(error) => Err(malformed(format!("not JSON: {error} of the element"))),
-        }
-    }
-}
 
 /// Looks things up by id, and remembers the latest.
 ///

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::index::{self, ELEMENT_LIMIT, problem, ticket_key, unlinked_key};
-use super::people::{self, Directory, Shelf, party_of, sender_of, text};
+use super::people::{self, Directory, party_of, sender_of, text};
 use super::shape::{self, Kind, id_of, time_of};
 use crate::catalog::{Catalog, CatalogError, Group, Groups, Piece};
 use crate::content::Content;
@@ -16,6 +16,7 @@ use crate::input::Input;
 use crate::json::{Forgiven, MAX_DEPTH};
 use crate::record::{Attachment, Body, Entry, Oddity, Origin, Person, Record, RecordId};
 use crate::source::ReadError;
+use crate::source::shelf::Shelf;
 
 /// The records of an indexed archive, one by one.
 pub(super) struct Tickets {
