@@ -147,6 +147,7 @@ pub mod codes {
         SEND_ALTERED = "send-altered" Warning "FreeScout has altered something in a way it is known for";
         SEND_ADOPTED = "send-adopted" Info "An unanswered request had taken effect and was adopted";
         SEND_REPLACED = "send-replaced" Warning "A half-made conversation was deleted and sent again";
+        SEND_AS_NOTES = "send-as-notes" Warning "Somebody had written in a conversation before it was complete; the rest went as notes";
         SEND_SURPLUS = "send-surplus" Error "A second copy was found";
         TARGET_UNKNOWN_USER = "target-unknown-user" Warning "The target has no such user; the default was used";
         TARGET_UNKNOWN_FIELD = "target-unknown-field" Warning "The target's mailbox has no such custom field or option";

@@ -299,6 +299,11 @@ impl Journal {
         self.writer.run(When::Durable, move |db| rows::start(db, record, &intent, now())).await
     }
 
+    /// Writes down that a thread goes as something else than was planned: a note instead of a message. Before its append.
+    pub async fn alter_thread(&self, record: RecordRow, ordinal: u32, thread: ThreadRow) -> Result<(), JournalError> {
+        self.writer.run(When::Durable, move |db| rows::alter_thread(db, record, ordinal, &thread)).await
+    }
+
     /// Writes down that a request was answered, and with what.
     pub async fn settle(&self, step: StepId, settlement: Settlement) -> Result<(), JournalError> {
         self.writer.run(When::Durable, move |db| rows::settle(db, step, &settlement, now())).await

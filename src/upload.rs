@@ -10,6 +10,7 @@
 //! One task carries one record (`carry`), all of them over one `line`, which holds
 //! the limiter. What is unknown is looked up (`reconcile`), what is answered is compared (`compare`).
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,14 +18,18 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::content::Content;
+use crate::conversation::{Conversation, ThreadKind};
 use crate::freescout::{Client, Directory};
 use crate::journal::{Journal, JournalError};
 use crate::mapping::Converted;
 use crate::report::{Event, Reporter, Summary};
 
+mod append;
 mod carry;
 mod compare;
 mod customers;
+mod late;
 mod limiter;
 mod line;
 mod plan;
@@ -37,8 +42,14 @@ mod tests;
 
 pub use stop::Stop;
 
-use carry::Carrier;
+use carry::{Carrier, First};
 use line::{Failure, Halt, Line};
+
+/// How many records are looked at for one that goes first.
+const MOST_AHEAD: usize = 64;
+
+/// How many bytes of them are held.
+const MOST_AHEAD_BYTES: usize = 16 << 20;
 
 /// How an upload behaves.
 #[derive(Debug, Clone)]
@@ -63,6 +74,9 @@ pub struct Options {
     pub patience: Duration,
     /// Whether dead letters are taken up again.
     pub takes_up_dead: bool,
+    /// Whether what a conversation lacks is appended as messages even where somebody else has written in it since. A
+    /// message below a live reply is **mailed** to the customer; else notes are made of it, which never are.
+    pub appends_messages: bool,
     /// The hash of the mapping's text, for the journal.
     pub mapping: Option<blake3::Hash>,
     /// What was asked for, without secrets, for the journal.
@@ -83,6 +97,7 @@ impl Default for Options {
             deletes_surplus: true,
             patience: Duration::from_secs(15 * 60),
             takes_up_dead: false,
+            appends_messages: false,
             mapping: None,
             command: String::from("import"),
         }
@@ -193,18 +208,24 @@ async fn carry_all(carrier: &Arc<Carrier>, items: &mut mpsc::Receiver<Converted>
         line.halt.cancel();
         fatal.get_or_insert(error);
     };
+    let mut ahead = line.unless_asked(look_ahead(carrier, items)).await.unwrap_or_default();
     loop {
         while let Some(ended) = tasks.try_join_next() {
             take(ended);
         }
         let next = async {
             let slot = Arc::clone(&slots).acquire_owned().await.expect("the places are never closed");
-            items.recv().await.map(|item| (item, slot))
+            let item = match ahead.items.pop_front() {
+                Some(item) => Some(item),
+                None => items.recv().await,
+            };
+            item.map(|item| (item, slot))
         };
         match line.unless_asked(next).await {
             Ok(Some((item, slot))) => {
                 let carrier = Arc::clone(carrier);
-                tasks.spawn(async move { carrier.carry(item, slot).await });
+                let first = ahead.first.take();
+                tasks.spawn(async move { carrier.carry(item, slot, first).await });
             }
             // The stream is at its end, or nothing new is to be begun.
             Ok(None) | Err(_) => break,
@@ -227,6 +248,58 @@ async fn carry_all(carrier: &Arc<Carrier>, items: &mut mpsc::Receiver<Converted>
         }
     }
     fatal.map_or(Ok(()), Err)
+}
+
+/// Records that were taken from the stream before any was sent.
+#[derive(Default)]
+struct Ahead {
+    items: VecDeque<Converted>,
+    /// For the first of them: no other is sent before FreeScout has answered it.
+    first: Option<First>,
+}
+
+/// The first records of a run over a target that has not yet shown that it takes imported conversations as such, the
+/// first of them being one by which nobody could be mailed if it does not: without a message of an agent. All others keep
+/// their order; with one request at a time the order is strict, and nothing is put before anything.
+async fn look_ahead(carrier: &Carrier, items: &mut mpsc::Receiver<Converted>) -> Ahead {
+    if carrier.line.options.concurrency <= 1 {
+        return Ahead::default();
+    }
+    let Some(first) = carrier.first().await else { return Ahead::default() };
+    let mut ahead = Ahead { items: VecDeque::new(), first: Some(first) };
+    let mut length = 0;
+    while ahead.items.len() < MOST_AHEAD && length < MOST_AHEAD_BYTES {
+        let Some(item) = items.recv().await else { break };
+        let is_harmless = match &item {
+            Converted::Ready(mapped) => {
+                length += length_of(&mapped.conversation);
+                is_harmless(&mapped.conversation)
+            }
+            _ => false,
+        };
+        if is_harmless {
+            ahead.items.push_front(item);
+            break;
+        }
+        ahead.items.push_back(item);
+    }
+    ahead
+}
+
+/// Whether a conversation mails nobody even if FreeScout takes it for a live one.
+fn is_harmless(conversation: &Conversation) -> bool {
+    conversation.threads.iter().all(|thread| thread.kind != ThreadKind::Message)
+        && conversation.threads.first().is_some_and(|oldest| oldest.kind == ThreadKind::Customer)
+}
+
+/// Bytes that a conversation holds in memory, about.
+fn length_of(conversation: &Conversation) -> usize {
+    let files = conversation.threads.iter().flat_map(|thread| &thread.attachments);
+    let held = files.map(|file| match &file.content {
+        Content::Bytes(bytes) => bytes.len(),
+        _ => 0,
+    });
+    conversation.threads.iter().map(|thread| thread.body.len()).sum::<usize>() + held.sum::<usize>()
 }
 
 /// Looks for late copies of what was sent again, in this run or an earlier one.

@@ -48,12 +48,23 @@ pub struct Import {
     /// Send nothing if a field or value is neither mapped nor ignored, or a finding is an error
     #[arg(long, help_heading = "Findings")]
     strict: bool,
+    /// What becomes of messages that a conversation still lacks when somebody has meanwhile written in it: `notes` never
+    /// mail anybody; `messages` below a live reply ARE MAILED to the customer
+    #[arg(long, value_name = "AS", default_value = "notes")]
+    append: Append,
     /// The journal that remembers what is done [default: NAME.ferry in the current folder; with --sandbox a temporary one]
     #[arg(long, value_name = "FILE")]
     journal: Option<PathBuf>,
     /// For tests: how many seconds a look-up waits at least before it believes that something is absent
     #[arg(long, value_name = "SECONDS", hide = true, value_parser = seconds)]
     settle: Option<f64>,
+}
+
+/// How what is missing is appended to a conversation that somebody works on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Append {
+    Notes,
+    Messages,
 }
 
 fn seconds(text: &str) -> Result<f64, String> {
@@ -189,6 +200,7 @@ impl Run<'_> {
             rate: self.args.target.rate,
             settle: self.args.settle.map_or(defaults.settle, Duration::from_secs_f64),
             sweep_after: self.args.settle.map_or(defaults.sweep_after, |settle| Duration::from_secs_f64(6.0 * settle)),
+            appends_messages: self.args.append == Append::Messages,
             mapping: Some(self.mapping.hash()),
             command: self.command(),
             ..defaults

@@ -31,14 +31,14 @@ A SPEC is KIND@METHOD PATH. METHOD can be `*`; PATH has {id} for ids, means all
 below it when it ends in `/`, and everything as `/`. *3 hits three requests, %10
 one in ten. Kinds:
   nothing done        429  429:SECONDS  500-before  502  413:SIZE  maintenance
-                      refuse  reset-before
-  done, bad answer    500-after  504  blank-200  lose-answer  cut-answer
+                      refuse  reset-before  cut-body:SIZE
+  done, bad answer    500-after  504  blank-200  no-body  lose-answer  cut-answer
   done later          delay:TIME  late:TIME  504:TIME  write-lock:TIME
   done in part        grow:TIME  die-after-thread:N  die-inside-thread:N
 TIME is 200ms, 2s or 1m; SIZE is 20m.
 
 Profiles, to be joined with `+`: default, modules-off, module-1.0.82,
-module-1.0.67, core-1.8.175, custom-numbers, zone:NAME.
+module-1.0.67, core-1.8.175, custom-numbers, ignores-imported, zone:NAME.
 
 While it runs, /__sandbox/state tells what it holds and whom a real server would
 have mailed; POST to /__sandbox/faults a list of SPECs, or to /__sandbox/reset.";

@@ -102,6 +102,8 @@ pub struct OpenStep {
     pub sent_at: Option<i64>,
     /// FreeScout's id of what it made.
     pub remote: Option<u64>,
+    /// Of the request.
+    pub digest: [u8; 16],
 }
 
 /// Where a conversation is looked for. Two records with equal keys are twins.
@@ -498,25 +500,28 @@ fn open(db: &Connection, found: &Found) -> Result<Admitted> {
 }
 
 pub(super) fn steps_of(db: &Connection, record: RecordRow) -> Result<Vec<OpenStep>> {
-    db.prepare_cached("SELECT id, kind, ordinal, state, sent_at, remote FROM steps WHERE record = ?1 ORDER BY id")?
-        .query_map([record.0], |row| {
-            let kind: String = row.get(1)?;
-            let state: String = row.get(3)?;
-            let kind = StepKind::ALL.into_iter().find(|known| known.word() == kind);
-            let state = StepState::ALL.into_iter().find(|known| known.word() == state);
-            Ok(OpenStep {
-                step: StepId {
-                    id: row.get(0)?,
-                    record,
-                    kind: kind.ok_or_else(|| bad_column(1, "kind"))?,
-                    ordinal: row.get(2)?,
-                },
-                state: state.ok_or_else(|| bad_column(3, "state"))?,
-                sent_at: row.get(4)?,
-                remote: row.get::<_, Option<i64>>(5)?.map(unsigned),
-            })
-        })?
-        .collect()
+    db.prepare_cached(
+        "SELECT id, kind, ordinal, state, sent_at, remote, digest FROM steps WHERE record = ?1 ORDER BY id",
+    )?
+    .query_map([record.0], |row| {
+        let kind: String = row.get(1)?;
+        let state: String = row.get(3)?;
+        let kind = StepKind::ALL.into_iter().find(|known| known.word() == kind);
+        let state = StepState::ALL.into_iter().find(|known| known.word() == state);
+        Ok(OpenStep {
+            step: StepId {
+                id: row.get(0)?,
+                record,
+                kind: kind.ok_or_else(|| bad_column(1, "kind"))?,
+                ordinal: row.get(2)?,
+            },
+            state: state.ok_or_else(|| bad_column(3, "state"))?,
+            sent_at: row.get(4)?,
+            remote: row.get::<_, Option<i64>>(5)?.map(unsigned),
+            digest: row.get(6)?,
+        })
+    })?
+    .collect()
 }
 
 pub(super) fn set_aside(
@@ -610,6 +615,13 @@ fn insert_threads(db: &Connection, record: RecordRow, create: &CreateRows, now: 
             ])?;
         }
     }
+    Ok(())
+}
+
+/// Writes down that a thread goes as something else than was planned.
+pub(super) fn alter_thread(db: &Connection, record: RecordRow, ordinal: u32, thread: &ThreadRow) -> Result<()> {
+    db.prepare_cached("UPDATE threads SET kind = ?3, digests = ?4 WHERE record = ?1 AND ordinal = ?2")?
+        .execute(params![record.0, ordinal, thread.kind, thread.digests.to_bytes()])?;
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use axum::Router;
 use axum::body::{Body as HttpBody, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use futures_util::StreamExt as _;
 use serde_json::{Map, Value, json};
 
 use super::answer::{Answer, Body, Stop};
@@ -74,6 +75,8 @@ struct Plan {
     /// As `effect_after`, but the client is told something at once.
     answered_early: Option<Answer>,
     then: Then,
+    /// How many bytes of the body are read before the connection is reset.
+    cut_at: Option<u64>,
 }
 
 /// What becomes of the true answer.
@@ -84,6 +87,7 @@ enum Then {
     Lose,
     Cut,
     Blank,
+    Bare,
     Fail,
 }
 
@@ -115,6 +119,8 @@ impl Plan {
                         FaultKind::LoseAnswer => plan.then = Then::Lose,
                         FaultKind::CutAnswer => plan.then = Then::Cut,
                         FaultKind::Blank => plan.then = Then::Blank,
+                        FaultKind::NoBody => plan.then = Then::Bare,
+                        FaultKind::CutBody(bytes) => plan.cut_at = Some(bytes),
                         FaultKind::TooLarge(_) => {
                             plan.instead = Some(Answer::proxy(413, "413 Request Entity Too Large"));
                         }
@@ -161,6 +167,17 @@ async fn api(server: Arc<Server>, line: Line, path: String, request: Request) ->
     }
     if let Some(Answer { status: 413, .. }) = plan.instead {
         return write(&server, plan.instead.unwrap_or_else(|| Answer::page(413, "")), &asked);
+    }
+    if let Some(limit) = plan.cut_at {
+        let mut pieces = body.into_data_stream();
+        let mut read = 0;
+        while read < limit
+            && let Some(Ok(piece)) = pieces.next().await
+        {
+            read += piece.len() as u64;
+        }
+        line.reset();
+        return nothing();
     }
     // A body that was cut short never reaches the application.
     let Ok(body) = to_bytes(body, usize::MAX).await else {
@@ -219,6 +236,7 @@ async fn api(server: Arc<Server>, line: Line, path: String, request: Request) ->
         Then::Blank => {
             return write(&server, Answer { status: 200, resource: None, body: Body::Blank }, &asked);
         }
+        Then::Bare => return write(&server, Answer { body: Body::Empty, ..answer }, &asked),
         Then::Fail => return write(&server, Answer::page(500, "Server Error"), &asked),
         Then::Send => {}
     }

@@ -53,6 +53,11 @@ pub enum FaultKind {
     CutAnswer,
     /// 200 with a blank body, after the full effect (`blank-200`).
     Blank,
+    /// The true status and headers without a body, after the full effect (`no-body`).
+    NoBody,
+    /// The connection is reset when this many bytes of the request's body have arrived, without effect; a shorter body is
+    /// read to its end (`cut-body:BYTES`, with `k` or `m`).
+    CutBody(u64),
     /// A proxy's HTML 413 for bodies of more bytes than this (`413:BYTES`, with `k` or `m`).
     TooLarge(u64),
     /// The worker is killed when this many threads of a create are committed: HTML 502 (`die-after-thread:N`).
@@ -98,7 +103,7 @@ pub enum FaultError {
     },
 }
 
-const KINDS: [&str; 18] = [
+const KINDS: [&str; 20] = [
     "delay",
     "429",
     "500-before",
@@ -110,6 +115,8 @@ const KINDS: [&str; 18] = [
     "lose-answer",
     "cut-answer",
     "blank-200",
+    "no-body",
+    "cut-body",
     "413",
     "die-after-thread",
     "die-inside-thread",
@@ -164,6 +171,8 @@ fn kind(what: &str) -> Result<FaultKind, FaultError> {
         "lose-answer" => FaultKind::LoseAnswer,
         "cut-answer" => FaultKind::CutAnswer,
         "blank-200" => FaultKind::Blank,
+        "no-body" => FaultKind::NoBody,
+        "cut-body" => FaultKind::CutBody(bytes(value).ok_or_else(|| wrong("a size such as `20k`"))?),
         "413" => FaultKind::TooLarge(bytes(value).ok_or_else(|| wrong("a size such as `20m`"))?),
         "die-after-thread" => FaultKind::DieAfterThread(threads()?),
         "die-inside-thread" => FaultKind::DieInsideThread(threads()?),
@@ -230,6 +239,8 @@ impl fmt::Display for FaultKind {
             FaultKind::LoseAnswer => f.write_str("lose-answer"),
             FaultKind::CutAnswer => f.write_str("cut-answer"),
             FaultKind::Blank => f.write_str("blank-200"),
+            FaultKind::NoBody => f.write_str("no-body"),
+            FaultKind::CutBody(size) => write!(f, "cut-body:{size}"),
             FaultKind::TooLarge(size) => write!(f, "413:{size}"),
             FaultKind::DieAfterThread(n) => write!(f, "die-after-thread:{n}"),
             FaultKind::DieInsideThread(n) => write!(f, "die-inside-thread:{n}"),
@@ -331,6 +342,8 @@ mod tests {
             "lose-answer",
             "cut-answer",
             "blank-200",
+            "no-body",
+            "cut-body:10",
             "413:10",
             "die-after-thread:1",
             "die-inside-thread:2",

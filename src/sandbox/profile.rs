@@ -50,6 +50,9 @@ pub struct Profile {
     pub closes_on_reply: bool,
     /// Only conversations and folders honour `pageSize` (module 1.0.67).
     pub pages_are_fixed: bool,
+    /// `imported` is honoured. No server was seen that does not; a proxy or module that loses it would mail customers, and
+    /// an import has to notice.
+    pub takes_imports: bool,
 }
 
 impl Default for Profile {
@@ -70,6 +73,7 @@ impl Default for Profile {
             replies_keep_dates: true,
             closes_on_reply: true,
             pages_are_fixed: false,
+            takes_imports: true,
         }
     }
 }
@@ -82,8 +86,16 @@ pub struct ProfileError {
     pub found: String,
 }
 
-const NAMES: [&str; 7] =
-    ["default", "modules-off", "module-1.0.67", "module-1.0.82", "custom-numbers", "core-1.8.175", "zone:NAME"];
+const NAMES: [&str; 8] = [
+    "default",
+    "modules-off",
+    "module-1.0.67",
+    "module-1.0.82",
+    "custom-numbers",
+    "core-1.8.175",
+    "ignores-imported",
+    "zone:NAME",
+];
 
 /// Reads names such as `module-1.0.82+core-1.8.175` or `zone:Europe/Berlin`.
 impl FromStr for Profile {
@@ -117,6 +129,7 @@ impl FromStr for Profile {
                     profile.closes_on_reply = false;
                 }
                 "custom-numbers" => profile.has_custom_numbers = true,
+                "ignores-imported" => profile.takes_imports = false,
                 "core-1.8.175" => profile.core = Core::V1_8_175,
                 other => {
                     let zone = other.strip_prefix("zone:").ok_or_else(unknown)?;

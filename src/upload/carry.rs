@@ -17,11 +17,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::UploadError;
 use super::compare::{self, Differences};
 use super::customers::Customers;
+use super::late::reads_back;
 use super::line::{Failure, Halt, KeyedLocks, Line, Who};
 use super::plan::{self, Plan};
 use super::reconcile::{self, Claims, Fate};
 use crate::finding::{Finding, codes};
-use crate::freescout::{ApiError, ConversationChange, Embed, wire};
+use crate::freescout::{ApiError, ConversationChange, Embed, NewConversation, wire};
 use crate::journal::{
     Admission, Admitted, CreateRows, Intent, Key, OpenRecord, RecordRow, Settlement, StepId, StepKind, StepState,
 };
@@ -48,11 +49,11 @@ pub(super) struct Carrier {
     /// Whether it was said that the target has no tags.
     has_said_no_tags: AtomicBool,
     /// Held by the first create of a run until FreeScout has shown that it takes imported conversations as such.
-    first: tokio::sync::Mutex<bool>,
+    first: Arc<tokio::sync::Mutex<bool>>,
 }
 
 /// How a record ends in this run.
-struct End {
+pub(super) struct End {
     outcome: Outcome,
     conversation: Option<u64>,
     reason: Option<String>,
@@ -66,17 +67,25 @@ impl End {
 }
 
 /// One record on its way.
-struct Job {
-    who: Who,
-    record: RecordRow,
+pub(super) struct Job {
+    pub(super) who: Who,
+    pub(super) record: RecordRow,
     /// A place among those that are worked on; given up while the record is parked.
     slot: Option<OwnedSemaphorePermit>,
+    /// Held by a record that goes before all others, until FreeScout has answered its create.
+    first: Option<First>,
 }
+
+/// Held by the one create that is under way while nobody knows whether FreeScout takes imported conversations as such:
+/// whether it has shown so.
+pub(super) type First = tokio::sync::OwnedMutexGuard<bool>;
 
 /// A conversation that is there, and what was seen of it.
 struct There {
     id: u64,
     found: Option<wire::Conversation>,
+    /// Whether it was made by a request that was not answered, so that others may have seen it first.
+    is_adopted: bool,
 }
 
 impl Carrier {
@@ -91,7 +100,7 @@ impl Carrier {
             budget,
             summary: Mutex::new(Summary::default()),
             has_said_no_tags: AtomicBool::new(false),
-            first: tokio::sync::Mutex::new(is_first_known),
+            first: Arc::new(tokio::sync::Mutex::new(is_first_known)),
         }
     }
 
@@ -99,10 +108,21 @@ impl Carrier {
         change(&mut self.summary.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
+    /// The right to be the first create, for a record that is to go before all others. `None`: nobody needs it any more.
+    pub(super) async fn first(&self) -> Option<First> {
+        let first = Arc::clone(&self.first).lock_owned().await;
+        (!*first).then_some(first)
+    }
+
     /// Carries one record to its outcome.
-    pub(super) async fn carry(&self, item: Converted, slot: OwnedSemaphorePermit) -> Result<(), Halt> {
+    pub(super) async fn carry(
+        &self,
+        item: Converted,
+        slot: OwnedSemaphorePermit,
+        first: Option<First>,
+    ) -> Result<(), Halt> {
         let result = match item {
-            Converted::Ready(mapped) => self.carry_ready(*mapped, slot).await,
+            Converted::Ready(mapped) => self.carry_ready(*mapped, slot, first).await,
             Converted::Skipped(item) => {
                 let end = self.set_aside(&item.id, &item.origin, Outcome::Skipped, &item.reason, item.findings).await;
                 end.map(|end| (item.id, item.origin, end))
@@ -170,7 +190,12 @@ impl Carrier {
         })
     }
 
-    async fn carry_ready(&self, mapped: Mapped, slot: OwnedSemaphorePermit) -> Result<(RecordId, Origin, End), Halt> {
+    async fn carry_ready(
+        &self,
+        mapped: Mapped,
+        slot: OwnedSemaphorePermit,
+        first: Option<First>,
+    ) -> Result<(RecordId, Origin, End), Halt> {
         let who = Who { id: mapped.conversation.id.clone(), origin: mapped.conversation.origin.clone() };
         let admission = self.admission(&who.id, &who.origin, mapped.rules.clone());
         let (record, open) = match self.line.journal.admit(admission).await? {
@@ -186,7 +211,7 @@ impl Carrier {
             Admitted::New(record) => (record, None),
             Admitted::Resumed(open) => (open.record, Some(open)),
         };
-        let mut job = Job { who: who.clone(), record, slot: Some(slot) };
+        let mut job = Job { who: who.clone(), record, slot: Some(slot), first };
         let end = match self.send(&mut job, mapped, open).await {
             Ok(end) => end,
             Err(Failure::Halt(halt)) => return Err(halt),
@@ -199,7 +224,13 @@ impl Carrier {
     }
 
     /// Makes a dead letter.
-    async fn bury(&self, job: &Job, conversation: Option<u64>, code: &'static str, why: String) -> Result<End, Halt> {
+    pub(super) async fn bury(
+        &self,
+        job: &Job,
+        conversation: Option<u64>,
+        code: &'static str,
+        why: String,
+    ) -> Result<End, Halt> {
         self.line.journal.bury(job.record, &why).await?;
         self.note(vec![Finding::new(code, why.clone()).about(&job.who.id, &job.who.origin)]).await?;
         Ok(End { outcome: Outcome::Dead, conversation, reason: Some(why), is_from_before: false })
@@ -256,7 +287,6 @@ impl Carrier {
             );
             self.note(vec![Finding::new(codes::REQUEST_TOO_BIG, message).about(&job.who.id, &job.who.origin)]).await?;
         }
-        let is_resumed = open.as_ref().is_some_and(|open| open.conversation.is_some());
         let pending = open.as_deref().map(pending_appends).unwrap_or_default();
         if let Some(open) = &open
             && (1..=plan.new.threads.len()).contains(&open.carried)
@@ -271,7 +301,7 @@ impl Carrier {
             Err(end) => return Ok(end),
         };
         let id = there.id;
-        match self.complete(job, &plan, there, is_resumed, &pending).await {
+        match self.complete(job, &plan, there, &pending).await {
             Err(Failure::Refused(error) | Failure::Unknown(_, _, error)) => {
                 let why = format!("its conversation {id} could not be completed: {error}");
                 Ok(self.bury(job, Some(id), codes::SEND_REFUSED, why).await?)
@@ -292,7 +322,7 @@ impl Carrier {
         if let Some(id) = open.conversation {
             self.claims.claim(id);
             return match self.line.read(&job.who, || self.line.client.conversation(id, Embed::THREADS)).await {
-                Ok(answer) => Ok(Ok(There { id, found: Some(answer.value) })),
+                Ok(answer) => Ok(Ok(There { id, found: Some(answer.value), is_adopted: true })),
                 Err(Failure::Refused(error)) if error.is_not_found() => {
                     let why = format!("its conversation {id} is no longer in FreeScout");
                     Ok(Err(self.bury(job, Some(id), codes::SEND_DIFFERS, why).await?))
@@ -300,13 +330,18 @@ impl Carrier {
                 Err(failure) => Err(failure),
             };
         }
+        let is_open = |state| matches!(state, StepState::InFlight | StepState::Unknown);
+        // What was to be deleted may have become whole since, and the old request may still come: never adopted, and
+        // gone before anything else is done.
+        for step in open.steps.iter().filter(|step| step.step.kind == StepKind::Delete && is_open(step.state)) {
+            let id = step.digest.first_chunk().map_or(0, |id| u64::from_le_bytes(*id));
+            reconcile::delete(&self.line, &job.who, job.record, id).await?;
+        }
         match create {
-            Some(create) if matches!(create.state, StepState::InFlight | StepState::Unknown) => {
-                match self.settle_unknown(job, plan, create.step, None).await? {
-                    Some(there) => Ok(Ok(there)),
-                    None => self.create(job, plan).await,
-                }
-            }
+            Some(create) if is_open(create.state) => match self.settle_unknown(job, plan, create.step, None).await? {
+                Some(there) => Ok(Ok(there)),
+                None => self.create(job, plan).await,
+            },
             _ => self.create(job, plan).await,
         }
     }
@@ -319,6 +354,8 @@ impl Carrier {
         step: StepId,
         sent: Option<tokio::time::Instant>,
     ) -> Result<Option<There>, Failure> {
+        // Nobody waits for what may take long; the next create is the first then.
+        job.first = None;
         // Parked: it keeps its memory and its key, but not its place among those that are worked on.
         let parked = Arc::clone(&self.parking).try_acquire_owned().ok();
         if parked.is_some() {
@@ -327,10 +364,15 @@ impl Carrier {
         let fate = reconcile::reconcile(&self.line, &self.claims, &job.who, job.record, plan, sent).await?;
         match fate {
             Fate::Adopted(found) => {
+                let first = self.line.unless_stopped(self.first()).await?;
+                if let Some(mut first) = first {
+                    self.require_imported(job, step, &plan.create(), &found).await?;
+                    *first = true;
+                }
                 let message = format!("a request that was never answered had made conversation {}", found.id);
                 self.note(vec![Finding::new(codes::SEND_ADOPTED, message).about(&job.who.id, &job.who.origin)]).await?;
                 self.settle_create(plan, step, found.id, found.number, Some(&found), false).await?;
-                Ok(Some(There { id: found.id, found: Some(*found) }))
+                Ok(Some(There { id: found.id, found: Some(*found), is_adopted: true }))
             }
             Fate::Gone { was_half } => {
                 // Durable before anything is sent again: however this run ends, late copies are looked for.
@@ -359,27 +401,25 @@ impl Carrier {
                     carried: plan.carried,
                 })),
             };
-            let mut first = Some(self.line.unless_stopped(self.first.lock()).await?);
-            if first.as_deref() == Some(&true) {
-                first = None;
-            }
+            let mut first = match job.first.take() {
+                Some(first) => Some(first),
+                None => self.line.unless_stopped(self.first()).await?,
+            };
             let client = &self.line.client;
             let sent = self.line.write(&job.who, job.record, &intent, || client.create_conversation(&new)).await;
             match sent {
                 Ok((step, created)) => {
                     self.claims.claim(created.id);
-                    let found = created.body;
-                    if let (Some(first), Some(found)) = (&mut first, &found) {
+                    let mut found = created.body;
+                    if let Some(first) = &mut first {
+                        let there = match found.take() {
+                            Some(found) => found,
+                            // Created, and not shown: nothing else is sent before it was looked at.
+                            None => self.get(job, created.id).await?,
+                        };
+                        self.require_imported(job, step, &new, &there).await?;
                         **first = true;
-                        if takes_no_imports(&new, found) {
-                            let why = "FreeScout has not taken it as imported: it shows other times than those sent";
-                            self.line
-                                .journal
-                                .settle(step, Settlement { remote: Some(created.id), ..Settlement::default() })
-                                .await?;
-                            self.bury(job, Some(created.id), codes::SEND_DIFFERS, why.to_owned()).await?;
-                            return Err(Halt::Fatal(UploadError::NotImported { conversation: created.id }).into());
-                        }
+                        found = Some(there);
                     }
                     drop(first);
                     let is_clean = found.as_ref().is_some_and(|found| is_spotless(&compare::compare(&new, found)));
@@ -389,7 +429,7 @@ impl Carrier {
                     if ends_record {
                         return Ok(Err(End::done(created.id)));
                     }
-                    return Ok(Ok(There { id: created.id, found }));
+                    return Ok(Ok(There { id: created.id, found, is_adopted: false }));
                 }
                 Err(Failure::Refused(error)) if error.is_about_size() => {
                     drop(first);
@@ -421,6 +461,25 @@ impl Carrier {
         }
     }
 
+    /// Ends the run if FreeScout does not show a conversation with the times that were sent.
+    async fn require_imported(
+        &self,
+        job: &Job,
+        step: StepId,
+        sent: &NewConversation,
+        found: &wire::Conversation,
+    ) -> Result<(), Failure> {
+        if !takes_no_imports(sent, found) {
+            return Ok(());
+        }
+        let why = "FreeScout has not taken it as imported: it shows other times than those sent";
+        self.line.journal.settle(step, Settlement { remote: Some(found.id), ..Settlement::default() }).await?;
+        self.bury(job, Some(found.id), codes::SEND_DIFFERS, why.to_owned()).await?;
+        // Before the next one may be the first.
+        self.line.halt.cancel();
+        Err(Halt::Fatal(UploadError::NotImported { conversation: found.id }).into())
+    }
+
     /// Learns that `length` bytes are too many; says whether the conversation can be sent in smaller parts.
     fn shrink(&self, plan: &mut Plan, length: u64) -> bool {
         self.budget.fetch_min((length / 2).max(SMALLEST_BUDGET), Ordering::Relaxed);
@@ -450,7 +509,8 @@ impl Carrier {
         found: Option<&wire::Conversation>,
         ends_record: bool,
     ) -> Result<(), Halt> {
-        let threads = found.map(|found| compare::remote_ids(found, plan.carried)).unwrap_or_default();
+        let sent = &plan.new.threads[..plan.carried];
+        let threads = found.map(|found| compare::remote_ids(sent, found)).unwrap_or_default();
         self.sum(|sum| {
             sum.threads += plan.carried as u64;
             sum.attachments += plan.new.threads[..plan.carried].iter().map(|t| t.attachments.len() as u64).sum::<u64>();
@@ -466,43 +526,23 @@ impl Carrier {
     }
 
     /// Everything after the create: appends, the customer, fields, tags.
-    async fn complete(
-        &self,
-        job: &Job,
-        plan: &Plan,
-        there: There,
-        is_resumed: bool,
-        pending: &[StepId],
-    ) -> Result<End, Failure> {
-        let There { id, found } = there;
+    async fn complete(&self, job: &Job, plan: &Plan, there: There, pending: &[StepId]) -> Result<End, Failure> {
+        let There { id, found, is_adopted } = there;
         let mut found = match found {
             Some(found) => found,
             None => self.get(job, id).await?,
         };
-        let is_split = plan.carried < plan.new.threads.len();
-        if is_split {
-            if is_resumed && let Some(why) = strangers(plan, &found) {
-                return Ok(self.bury(job, Some(id), codes::SEND_DIFFERS, why).await?);
+        let mut has_notes = false;
+        if plan.carried < plan.new.threads.len() || is_adopted {
+            match self.append_missing(job, plan, id, found, is_adopted, pending).await? {
+                Ok(appended) => (found, has_notes) = appended,
+                Err(end) => return Ok(end),
             }
-            for ordinal in plan.carried..plan.new.threads.len() {
-                match self.append(job, plan, id, ordinal, &found, pending).await {
-                    Ok(()) => {}
-                    Err(Failure::Refused(error)) => {
-                        let why = format!("thread {} could not be appended: {error}", ordinal + 1);
-                        return Ok(self.bury(job, Some(id), codes::SEND_REFUSED, why).await?);
-                    }
-                    Err(failure) => return Err(failure),
-                }
-            }
-            if plan.appends_others() {
-                self.give_back(job, plan, id).await?;
-            }
-            found = self.get(job, id).await?;
         }
-        let mut differences = compare::compare(&plan.new, &found);
+        let mut differences = compare::compare_there(plan, &found, has_notes);
         if differences.customer || differences.fields {
             if differences.customer {
-                self.give_back(job, plan, id).await?;
+                self.give_back(job, id, plan.new.customer_id).await?;
             }
             if differences.fields {
                 let client = &self.line.client;
@@ -511,7 +551,7 @@ impl Carrier {
                 self.line.journal.settle(step, Settlement::default()).await?;
             }
             found = self.get(job, id).await?;
-            differences = compare::compare(&plan.new, &found);
+            differences = compare::compare_there(plan, &found, has_notes);
         }
         self.set_tags(job, plan, id).await?;
         self.note(
@@ -529,7 +569,7 @@ impl Carrier {
         Ok(End::done(id))
     }
 
-    async fn get(&self, job: &Job, id: u64) -> Result<wire::Conversation, Failure> {
+    pub(super) async fn get(&self, job: &Job, id: u64) -> Result<wire::Conversation, Failure> {
         let answer = self.line.read(&job.who, || self.line.client.conversation(id, Embed::THREADS)).await?;
         Ok(answer.value)
     }
@@ -553,9 +593,9 @@ impl Carrier {
         }
     }
 
-    /// Gives the conversation to its own customer, without a line item.
-    async fn give_back(&self, job: &Job, plan: &Plan, id: u64) -> Result<(), Failure> {
-        let change = ConversationChange::customer(plan.new.customer_id);
+    /// Gives the conversation to a customer, its own, without a line item.
+    pub(super) async fn give_back(&self, job: &Job, id: u64, customer: u64) -> Result<(), Failure> {
+        let change = ConversationChange::customer(customer);
         let step = self.put(job, StepKind::Owner, || self.line.client.update_conversation(id, &change)).await?;
         self.line.journal.settle(step, Settlement::default()).await?;
         Ok(())
@@ -577,100 +617,6 @@ impl Carrier {
         self.line.journal.settle(step, Settlement::default()).await?;
         Ok(())
     }
-
-    /// Appends one thread, unless it is there. What an earlier run sent and never heard of (`pending`) is looked for
-    /// as long as what this run sent: its effect may still be coming.
-    async fn append(
-        &self,
-        job: &Job,
-        plan: &Plan,
-        id: u64,
-        ordinal: usize,
-        found: &wire::Conversation,
-        pending: &[StepId],
-    ) -> Result<(), Failure> {
-        let thread = plan.append(ordinal);
-        let number = u32::try_from(ordinal).unwrap_or(u32::MAX);
-        let mut digest = [0; 16];
-        digest[..8].copy_from_slice(&plan.rows[ordinal].digests.body);
-        let intent = Intent { kind: StepKind::Append, ordinal: number, digest, create: None };
-        let files = |thread: &wire::Thread| thread.attachments().iter().map(|file| file.id.unwrap_or(0)).collect();
-        let nth = plan.alike_before(ordinal);
-        let pending = pending.iter().find(|step| step.ordinal == number);
-        let there = match (compare::appended(&thread, nth, found), pending) {
-            (Some(there), _) => Some(there.clone()),
-            (None, Some(_)) => self.look_for_append(job, id, &thread, nth, None).await?,
-            (None, None) => None,
-        };
-        if let Some(there) = there {
-            if let Some(step) = pending {
-                let threads = vec![(number, there.id, files(&there))];
-                let settlement = Settlement { threads, remote: Some(there.id), ..Settlement::default() };
-                self.line.journal.settle(*step, settlement).await?;
-            }
-            return Ok(());
-        }
-        let mut attempt = 1;
-        loop {
-            let client = &self.line.client;
-            let (step, remote, attachments) =
-                match self.line.write(&job.who, job.record, &intent, || client.create_thread(id, &thread)).await {
-                    Ok((step, created)) => (step, created.id, created.body.as_ref().map(files).unwrap_or_default()),
-                    Err(Failure::Unknown(step, sent, error)) => {
-                        match self.look_for_append(job, id, &thread, nth, Some(sent)).await? {
-                            Some(there) => (step, there.id, files(&there)),
-                            None if attempt >= self.line.options.max_attempts => {
-                                return Err(Failure::Refused(error));
-                            }
-                            None => {
-                                self.line.wait_to_retry(&job.who, &error.verdict(), attempt, &error).await?;
-                                attempt += 1;
-                                continue;
-                            }
-                        }
-                    }
-                    Err(failure) => return Err(failure),
-                };
-            self.sum(|sum| {
-                sum.threads += 1;
-                sum.attachments += thread.attachments.len() as u64;
-            });
-            let settlement = Settlement {
-                threads: vec![(number, remote, attachments)],
-                remote: Some(remote),
-                ..Settlement::default()
-            };
-            self.line.journal.settle(step, settlement).await?;
-            return Ok(());
-        }
-    }
-
-    /// Whether an append that was never answered has taken effect: looked for as a create is. `sent` is when it was
-    /// sent; `None`: in an earlier run.
-    async fn look_for_append(
-        &self,
-        job: &Job,
-        id: u64,
-        thread: &crate::freescout::NewThread,
-        nth: usize,
-        sent: Option<tokio::time::Instant>,
-    ) -> Result<Option<wire::Thread>, Failure> {
-        let begun = tokio::time::Instant::now();
-        let mut looks = 0;
-        loop {
-            let found = self.get(job, id).await?;
-            if let Some(there) = compare::appended(thread, nth, &found) {
-                return Ok(Some(there.clone()));
-            }
-            looks += 1;
-            let settle = self.line.settle_time();
-            let is_believed = looks >= 2 && self.line.limiter.has_written_since(sent);
-            if is_believed || (begun.elapsed() >= settle * 4 && self.line.has_no_writes()) {
-                return Ok(None);
-            }
-            self.line.sleep(settle).await?;
-        }
-    }
 }
 
 /// Whether nothing at all differs, so that the record may end with its create.
@@ -686,19 +632,8 @@ fn pending_appends(open: &OpenRecord) -> Vec<StepId> {
 }
 
 /// Whether FreeScout shows other times than those sent, on every thread: the sign that `imported` did not arrive.
-fn takes_no_imports(sent: &crate::freescout::NewConversation, found: &wire::Conversation) -> bool {
+fn takes_no_imports(sent: &NewConversation, found: &wire::Conversation) -> bool {
     let threads = compare::written(found.threads());
-    !threads.is_empty()
-        && threads.len() == sent.threads.len()
-        && sent.threads.iter().zip(threads).all(|(sent, found)| found.created_at != Some(sent.created_at))
-}
-
-/// Whether somebody else has written in a conversation that is not complete yet. An imported message that is
-/// appended below a live reply, or after a line item, is mailed (`freescout-behaviour.md` 5.4).
-fn strangers(plan: &Plan, found: &wire::Conversation) -> Option<String> {
-    let ours = |thread: &wire::Thread| plan.new.threads.iter().any(|sent| compare::is_same(sent, thread));
-    let count = found.threads().iter().filter(|thread| !ours(thread)).count();
-    (count > 0).then(|| {
-        format!("{count} threads of somebody else are in it: appending the missing ones could mail the customer")
-    })
+    let is_back = |found: &&wire::Thread| sent.threads.iter().any(|sent| reads_back(sent.created_at, found.created_at));
+    !threads.is_empty() && !threads.iter().any(is_back)
 }

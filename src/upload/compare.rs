@@ -1,9 +1,13 @@
 //! What FreeScout says it has made, beside what was sent.
 //!
 //! A 201 is a claim, not a proof: FreeScout answers 201 after dropping threads
-//! and attachments (`freescout-behaviour.md`, trap 1). Pure.
+//! and attachments (`freescout-behaviour.md`, trap 1). The rule is the one of `docs/journal.md`: mailbox, subject, times,
+//! status, kind, assignee, customer, who began it, the count, the fields, and every thread with its author, text, copies
+//! and files. Pure.
 
-use super::plan::{addresses, bare, kept_subject, marker_in};
+use super::late::reads_back;
+use super::plan::{Plan, addresses, bare, kept_subject, marker_in};
+use crate::check::stored_file_name;
 use crate::freescout::{NewConversation, NewThread, wire};
 
 /// What differs between what was sent and what is there.
@@ -47,6 +51,8 @@ pub(super) enum Judged {
     Whole,
     /// The record's, cut short or still being written.
     Half,
+    /// The record's and cut short, but somebody has worked on it since: nothing of it may be deleted.
+    Touched,
     /// Somebody else's.
     Foreign,
 }
@@ -62,6 +68,31 @@ fn is_svg(name: &str, mime: &str) -> bool {
     mime.to_ascii_lowercase().contains("svg") || name.to_ascii_lowercase().ends_with(".svg")
 }
 
+/// Threads as they were written, each beside the one that was sent as far as times tell. In the hour that summer time
+/// repeats they come back out of order; then their ids, which ascend as they were written, are the order.
+fn beside<'a>(sent: &[NewThread], found: &'a wire::Conversation) -> Vec<&'a wire::Thread> {
+    let by_time = written(found.threads());
+    let fits = |found: &[&wire::Thread]| sent.iter().zip(found).all(|(s, f)| reads_back(s.created_at, f.created_at));
+    if fits(&by_time) {
+        return by_time;
+    }
+    let mut by_id = by_time.clone();
+    by_id.sort_by_key(|thread| thread.id);
+    if fits(&by_id) { by_id } else { by_time }
+}
+
+/// Who a thread is credited to: kind and id.
+fn author_of(sent: &NewThread) -> (&'static str, Option<u64>) {
+    match sent.user {
+        Some(user) => ("user", Some(user)),
+        None => ("customer", sent.customer_id),
+    }
+}
+
+fn is_by(person: &wire::Person, (kind, id): (&str, Option<u64>)) -> bool {
+    person.kind == kind && person.id == id
+}
+
 /// Compares one thread; `place` names it in the phrases.
 pub(super) fn compare_thread(sent: &NewThread, found: &wire::Thread, place: &str, differences: &mut Differences) {
     if found.kind != sent.kind.word() {
@@ -69,15 +100,15 @@ pub(super) fn compare_thread(sent: &NewThread, found: &wire::Thread, place: &str
     }
     if found.created_at != Some(sent.created_at) {
         let there = found.created_at.map_or("no time".to_owned(), |time| time.to_string());
-        differences.altered.push(format!("{place} has {there} instead of {}", sent.created_at));
+        if reads_back(sent.created_at, found.created_at) {
+            differences.known.push(format!("{place} reads back as {there}: {} {LATE}", sent.created_at));
+        } else {
+            differences.altered.push(format!("{place} has {there} instead of {}", sent.created_at));
+        }
     }
-    let (kind, id) = match sent.user {
-        Some(user) => ("user", Some(user)),
-        None => ("customer", sent.customer_id),
-    };
     match &found.created_by {
         None => differences.missing.push(format!("the author of {place} is missing")),
-        Some(author) if author.kind != kind || author.id != id => {
+        Some(author) if !is_by(author, author_of(sent)) => {
             differences.altered.push(format!("{place} is credited to somebody else"));
         }
         Some(_) => {}
@@ -101,17 +132,28 @@ pub(super) fn compare_thread(sent: &NewThread, found: &wire::Thread, place: &str
         return;
     }
     for (sent, found) in sent.attachments.iter().zip(files) {
-        let is_rewritten = is_svg(&sent.file_name, &sent.mime_type);
-        if !is_rewritten && found.size.is_some() && found.size != sent.content.length() {
-            differences.altered.push(format!("the attachment `{}` of {place} has another size", sent.file_name));
+        let name = &sent.file_name;
+        if found.size.is_some() && found.size != sent.content.length() {
+            if is_svg(name, &sent.mime_type) {
+                differences.known.push(format!("the drawing `{name}` of {place} was rewritten"));
+            } else {
+                differences.altered.push(format!("the attachment `{name}` of {place} has another size"));
+            }
+        }
+        // The renaming that is expected was told before anything was sent.
+        if found.file_name != *name && found.file_name != stored_file_name(name) {
+            differences.known.push(format!("the attachment `{name}` of {place} is called `{}`", found.file_name));
         }
     }
 }
 
+/// Why a time that is later than the one sent is as it should be.
+const LATE: &str = "is in the hour that comes twice when summer time ends";
+
 /// Compares a conversation with the request that made it.
 pub(super) fn compare(sent: &NewConversation, found: &wire::Conversation) -> Differences {
     let mut differences = Differences::default();
-    let threads = written(found.threads());
+    let threads = beside(&sent.threads, found);
     if threads.len() == sent.threads.len() {
         for (at, (sent, found)) in sent.threads.iter().zip(&threads).enumerate() {
             compare_thread(sent, found, &format!("thread {}", at + 1), &mut differences);
@@ -123,11 +165,49 @@ pub(super) fn compare(sent: &NewConversation, found: &wire::Conversation) -> Dif
     if found.threads_count.is_some_and(|count| count != counted) {
         differences.missing.push("FreeScout has not counted its threads".to_owned());
     }
-    if found.created_by.is_none() {
-        differences.missing.push("FreeScout does not say who began it".to_owned());
-    }
     compare_head(sent, found, &mut differences);
     differences
+}
+
+/// Compares a complete plan with what is there, where somebody may have worked since.
+///
+/// What others have written is no difference as long as everything of ours is there; what they have changed is told.
+/// `has_notes` says that some of it went as notes.
+pub(super) fn compare_there(plan: &Plan, found: &wire::Conversation, has_notes: bool) -> Differences {
+    let whole = compare(&plan.new, found);
+    if !has_notes && (whole.is_none() || strangers(plan, found) == 0) {
+        return whole;
+    }
+    let mut differences = Differences::default();
+    for ordinal in 0..plan.new.threads.len() {
+        let place = format!("thread {}", ordinal + 1);
+        match plan.forms(ordinal).into_iter().find_map(|form| Some((appended(&form.thread, form.nth, found)?, form))) {
+            Some((there, form)) => compare_thread(&form.thread, there, &place, &mut differences),
+            None => differences.missing.push(format!("{place} is missing")),
+        }
+    }
+    if !differences.is_none() && !has_notes {
+        return whole;
+    }
+    // Whoever works on it now may change the rest of it.
+    let mut head = Differences::default();
+    compare_head(&plan.new, found, &mut head);
+    differences.known.extend(head.missing.into_iter().chain(head.altered).chain(head.known));
+    if head.customer {
+        differences.known.push("it belongs to another customer".to_owned());
+    }
+    if head.fields {
+        differences.known.push("custom fields are not as sent".to_owned());
+    }
+    differences.known.push(format!("{} threads in it are somebody else's", strangers(plan, found)));
+    differences
+}
+
+/// How many threads and line items of a conversation are nobody's of ours.
+pub(super) fn strangers(plan: &Plan, found: &wire::Conversation) -> usize {
+    let forms: Vec<_> = (0..plan.new.threads.len()).flat_map(|ordinal| plan.forms(ordinal)).collect();
+    let ours = |thread: &wire::Thread| forms.iter().any(|form| is_same(&form.thread, thread));
+    found.threads().iter().filter(|thread| !ours(thread)).count()
 }
 
 fn compare_head(sent: &NewConversation, found: &wire::Conversation, differences: &mut Differences) {
@@ -136,13 +216,33 @@ fn compare_head(sent: &NewConversation, found: &wire::Conversation, differences:
             differences.altered.push(format!("the {what} differs"));
         }
     };
+    let is_back = |sent: Option<jiff::Timestamp>, found: Option<jiff::Timestamp>| {
+        sent.map_or(found.is_none(), |sent| reads_back(sent, found))
+    };
     differs("mailbox", found.mailbox_id != Some(sent.mailbox_id));
     differs("subject", found.subject.trim() != kept_subject(&sent.subject));
-    differs("time of opening", found.created_at != Some(sent.created_at));
-    differs("time of closing", sent.closed_at.is_some() && found.closed_at != sent.closed_at);
+    differs("time of opening", !is_back(Some(sent.created_at), found.created_at));
+    differs("time of closing", !is_back(sent.closed_at, found.closed_at));
     differs("status", found.status != sent.status.word());
     differs("kind", found.kind != sent.kind.word());
     differs("assignee", found.assignee.as_ref().and_then(|person| person.id) != sent.assign_to);
+    for (what, sent, found) in
+        [("opening", Some(sent.created_at), found.created_at), ("closing", sent.closed_at, found.closed_at)]
+    {
+        if let (Some(sent), Some(found)) = (sent, found)
+            && found != sent
+            && reads_back(sent, Some(found))
+        {
+            differences.known.push(format!("the time of {what} reads back as {found}: {sent} {LATE}"));
+        }
+    }
+    match (&found.created_by, begun_by(sent)) {
+        (None, _) => differences.missing.push("FreeScout does not say who began it".to_owned()),
+        (Some(person), Some(author)) if !is_by(person, author) => {
+            differences.altered.push("it was begun by somebody else".to_owned());
+        }
+        _ => {}
+    }
     differences.customer = found.customer.as_ref().and_then(|person| person.id) != Some(sent.customer_id);
     let fields = found.custom_fields.as_deref().unwrap_or_default();
     differences.fields = sent
@@ -151,17 +251,19 @@ fn compare_head(sent: &NewConversation, found: &wire::Conversation, differences:
         .any(|(id, value)| fields.iter().find(|field| field.id == *id).is_none_or(|field| field.value.trim() != value));
 }
 
+/// Who FreeScout says began a conversation. Where notes come first it names whom it wrote last while it had not counted
+/// a thread, differently from core to core; then `None`.
+fn begun_by(sent: &NewConversation) -> Option<(&'static str, Option<u64>)> {
+    sent.threads.first().filter(|thread| thread.kind.word() != "note").map(author_of)
+}
+
 /// Whose a conversation is that was found where the record's is looked for.
 pub(super) fn judge(sent: &NewConversation, marker: Option<&str>, found: &wire::Conversation) -> Judged {
     let threads = written(found.threads());
     let mark = threads.iter().find_map(|thread| marker_in(thread.body.as_deref()?));
-    let is_marked = match (marker, mark) {
-        (Some(wanted), Some(mark)) if wanted == mark => true,
+    let is_marked = marker.is_some() && marker == mark;
+    if marker.is_some() && mark.is_some() && !is_marked {
         // Another record's.
-        (_, Some(_)) => false,
-        (_, None) => false,
-    };
-    if mark.is_some() && marker.is_some() && !is_marked {
         return Judged::Foreign;
     }
     // The marker is in the oldest thread, which is written first: threads without it are not ours.
@@ -169,30 +271,38 @@ pub(super) fn judge(sent: &NewConversation, marker: Option<&str>, found: &wire::
         return Judged::Foreign;
     }
     let begins_alike = threads.len() <= sent.threads.len()
-        && sent.threads.iter().zip(&threads).all(|(sent, found)| is_same(sent, found));
+        && sent.threads.iter().zip(beside(&sent.threads, found)).all(|(sent, found)| is_same(sent, found));
     if !is_marked && !begins_alike {
         return Judged::Foreign;
     }
     let differences = compare(sent, found);
     if differences.missing.is_empty() && !differences.fields {
         // Without a marker, what else differs makes it somebody else's: two records may begin alike.
-        if is_marked || differences.altered.is_empty() { Judged::Whole } else { Judged::Foreign }
-    } else if is_marked && threads.len() > sent.threads.len() {
-        // Somebody has written in it since: it is complete, and nothing of it may be deleted.
-        Judged::Whole
-    } else {
-        Judged::Half
+        return if is_marked || differences.altered.is_empty() { Judged::Whole } else { Judged::Foreign };
     }
+    let has_ours = |sent: &NewThread| threads.iter().any(|thread| is_same(sent, thread));
+    if is_marked && is_touched(&sent.threads, found) {
+        // Somebody has written in it since.
+        return if sent.threads.iter().all(has_ours) { Judged::Whole } else { Judged::Touched };
+    }
+    Judged::Half
+}
+
+/// Whether anything in a conversation is none of the threads that were sent.
+fn is_touched(sent: &[NewThread], found: &wire::Conversation) -> bool {
+    found.threads().iter().any(|thread| !sent.iter().any(|sent| is_same(sent, thread)))
 }
 
 /// Ids of threads and attachments as FreeScout gave them, by the ordinal of the thread that was sent.
-pub(super) fn remote_ids(found: &wire::Conversation, count: usize) -> Vec<(u32, u64, Vec<u64>)> {
-    let threads = written(found.threads());
-    if threads.len() != count {
+pub(super) fn remote_ids(sent: &[NewThread], found: &wire::Conversation) -> Vec<(u32, u64, Vec<u64>)> {
+    let threads = beside(sent, found);
+    if threads.len() != sent.len() {
         return Vec::new();
     }
     let ids = |thread: &wire::Thread| thread.attachments().iter().map(|file| file.id.unwrap_or(0)).collect();
-    (0_u32..).zip(threads).map(|(ordinal, thread)| (ordinal, thread.id, ids(thread))).collect()
+    // One of another time is somebody else's, in the place of one that is missing.
+    let ours = (0_u32..).zip(sent.iter().zip(threads)).filter(|(_, (s, f))| reads_back(s.created_at, f.created_at));
+    ours.map(|(ordinal, (_, thread))| (ordinal, thread.id, ids(thread))).collect()
 }
 
 /// The thread of a conversation that an append has made, if it has: same time, kind and text. A conversation may say
@@ -203,7 +313,7 @@ pub(super) fn appended<'a>(sent: &NewThread, nth: usize, found: &'a wire::Conver
 
 /// Whether a thread reads back as the one that was sent, as far as time, kind and text go.
 pub(super) fn is_same(sent: &NewThread, found: &wire::Thread) -> bool {
-    found.created_at == Some(sent.created_at)
+    reads_back(sent.created_at, found.created_at)
         && found.kind == sent.kind.word()
         && bare(found.body.as_deref().unwrap_or_default()) == bare(&sent.text)
 }

@@ -5,10 +5,11 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::compare::is_same;
 use crate::content::Content;
-use crate::conversation::{Author, Conversation, Customer, Thread, UserRef, credit_line};
+use crate::conversation::{Author, Conversation, Customer, Thread, ThreadKind, UserRef, credit_line};
 use crate::finding::{Finding, codes};
-use crate::freescout::{Directory, NewAttachment, NewConversation, NewThread};
+use crate::freescout::{Directory, NewAttachment, NewConversation, NewThread, wire};
 use crate::journal::{AttachmentRow, ConversationDigests, Digest, Key, ThreadDigests, ThreadRow};
 use crate::record::RecordId;
 
@@ -35,6 +36,26 @@ pub(super) struct Plan {
     pub(super) digests: ConversationDigests,
     /// What the journal keeps of its threads.
     pub(super) rows: Vec<ThreadRow>,
+    /// For each thread, how it would go as a note.
+    bylines: Vec<Byline>,
+}
+
+/// Whose note a thread becomes when it may not go as what it is, and whom the note names.
+#[derive(Debug, Clone)]
+struct Byline {
+    /// The user who is credited; `None`: the target has none.
+    user: Option<u64>,
+    /// The writer, before the text; `None`: the text says so already.
+    name: Option<String>,
+}
+
+/// One way in which a thread can have been sent.
+#[derive(Debug)]
+pub(super) struct Form {
+    /// The thread as it was sent.
+    pub(super) thread: NewThread,
+    /// How many threads before it read alike.
+    pub(super) nth: usize,
 }
 
 /// The mark of a record: short, and made of nothing but its identity.
@@ -136,6 +157,7 @@ impl Plan {
         let marker = has_marker.then(|| marker_of(&conversation.id));
         let mut threads = Vec::with_capacity(conversation.threads.len());
         let mut rows = Vec::with_capacity(conversation.threads.len());
+        let mut bylines = Vec::with_capacity(conversation.threads.len());
         for (at, thread) in conversation.threads.into_iter().enumerate() {
             let (user, customer_id, credit) = match &thread.author {
                 Author::Customer(customer) => (None, id_of(customer)?, None),
@@ -156,6 +178,7 @@ impl Plan {
                     .in_field(format!("threads[{at}]")),
                 );
             }
+            bylines.push(byline_of(&thread, user, directory));
             let entry = thread.entry.clone();
             let shown = credit.map(|address| thread.shown_name.clone().unwrap_or(address));
             let new = new_thread(thread, user, customer_id, shown.as_deref());
@@ -184,7 +207,7 @@ impl Plan {
         };
         let digests = digests_of(&new, &conversation.tags);
         let carried = new.threads.len();
-        Ok(Self { new, carried, tags: conversation.tags, marker, key, digests, rows })
+        Ok(Self { new, carried, tags: conversation.tags, marker, key, digests, rows, bylines })
     }
 
     /// Lets the create carry only what fits into `budget` bytes, the oldest threads first and at least one.
@@ -221,6 +244,51 @@ impl Plan {
         thread
     }
 
+    /// What an append sends where somebody else has written since: a note that names the writer. It has no status, so that
+    /// it leaves the conversation's as it is. Of notes themselves, and where the target has nobody to write it, `None`.
+    pub(super) fn note(&self, ordinal: usize) -> Option<NewThread> {
+        let thread = &self.new.threads[ordinal];
+        let byline = &self.bylines[ordinal];
+        if thread.kind == ThreadKind::Note {
+            return None;
+        }
+        let lead = byline.name.as_deref().map(credit_line).unwrap_or_default();
+        Some(NewThread {
+            kind: ThreadKind::Note,
+            text: format!("{lead}{}", bare(&thread.text)),
+            user: Some(byline.user?),
+            customer_id: Some(self.new.customer_id),
+            cc: Vec::new(),
+            bcc: Vec::new(),
+            status: None,
+            ..thread.clone()
+        })
+    }
+
+    /// What the journal keeps of a thread that goes as `thread` instead.
+    pub(super) fn row_as(&self, ordinal: usize, thread: &NewThread) -> ThreadRow {
+        row_of(thread, self.rows[ordinal].entry.clone())
+    }
+
+    /// Every way in which a thread can have been sent.
+    pub(super) fn forms(&self, ordinal: usize) -> Vec<Form> {
+        let own = Form { thread: self.new.threads[ordinal].clone(), nth: self.alike_before(ordinal) };
+        let note = self.note(ordinal).map(|thread| {
+            let is_alike = |at: &usize| self.note(*at).is_some_and(|note| is_alike(&note, &thread));
+            let same_second = |at: &usize| self.new.threads[*at].created_at == thread.created_at;
+            Form { nth: (0..ordinal).filter(same_second).filter(is_alike).count(), thread }
+        });
+        std::iter::once(own).chain(note).collect()
+    }
+
+    /// Whether any thread stands in a conversation as a note that stands in for it.
+    pub(super) fn has_notes_in(&self, found: &wire::Conversation) -> bool {
+        let threads = &self.new.threads;
+        (0..threads.len())
+            .filter_map(|at| self.note(at))
+            .any(|note| found.threads().iter().any(|thread| is_same(&note, thread)))
+    }
+
     /// How many threads before this one read like it: same time, kind and text.
     pub(super) fn alike_before(&self, ordinal: usize) -> usize {
         let of = |row: &ThreadRow| (row.digests.kind, row.digests.time, row.digests.body);
@@ -252,6 +320,46 @@ fn user_of(user: &UserRef, directory: &Directory) -> Result<(u64, Option<String>
             None => Ok((stand_in()?, Some(address.clone()))),
         },
     }
+}
+
+fn byline_of(thread: &Thread, user: Option<u64>, directory: &Directory) -> Byline {
+    match &thread.author {
+        Author::Customer(customer) => {
+            let name = format!("{} {}", customer.first_name, customer.last_name);
+            let address = customer.emails.first().filter(|_| !customer.is_stand_in);
+            let name = match (name.trim(), address) {
+                ("", Some(address)) => address.clone(),
+                ("", None) => customer.key.clone(),
+                (name, Some(address)) => format!("{name} ({address})"),
+                (name, None) => name.to_owned(),
+            };
+            let user = user_of(&UserRef::FirstAdministrator, directory).ok().map(|(id, _)| id);
+            Byline { user, name: Some(name) }
+        }
+        Author::User(_) => {
+            let known = directory.users.iter().find(|known| Some(known.id) == user);
+            let name = known.map(|user| {
+                let name = format!(
+                    "{} {}",
+                    user.first_name.as_deref().unwrap_or_default(),
+                    user.last_name.as_deref().unwrap_or_default()
+                );
+                if name.trim().is_empty() { user.email.clone() } else { name.trim().to_owned() }
+            });
+            // Somebody who stands in has named the writer already, here or in the mapping.
+            let is_named = thread.body.starts_with("<p><em>") || directory_lacks(&thread.author, directory);
+            Byline { user, name: name.filter(|_| !is_named) }
+        }
+    }
+}
+
+fn directory_lacks(author: &Author, directory: &Directory) -> bool {
+    matches!(author, Author::User(UserRef::Address(address)) if directory.user_by(address).is_none())
+}
+
+/// Whether two threads read alike.
+fn is_alike(one: &NewThread, other: &NewThread) -> bool {
+    one.created_at == other.created_at && one.kind == other.kind && bare(&one.text) == bare(&other.text)
 }
 
 fn new_thread(thread: Thread, user: Option<u64>, customer_id: u64, credit: Option<&str>) -> NewThread {

@@ -14,12 +14,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::compare::{Judged, judge, written};
+use super::compare::{Judged, judge, strangers, written};
+use super::late::{reads_back, times_of};
 use super::line::{Failure, Line, Who};
 use super::plan::{Plan, digest, kept_subject, marker_in, marker_of, thread_digests};
 use crate::finding::codes;
 use crate::freescout::{ConversationFilter, ConversationSort, Deleted, Embed, Page, SortOrder, wire};
-use crate::journal::{Intent, RecordRow, Settlement, StepKind, Sweep, ThreadDigests};
+use crate::journal::{Digest, Intent, RecordRow, Settlement, StepKind, Sweep, ThreadDigests};
 
 /// A half of which the last write is older than this, by the server's own clock, is quiet at once.
 const LONG_QUIET: Duration = Duration::from_secs(600);
@@ -34,7 +35,7 @@ const MOST_PAGES: u64 = 40;
 /// What became of a create that was never answered.
 #[derive(Debug)]
 pub(super) enum Fate {
-    /// It took effect; this is its conversation.
+    /// It took effect; this is its conversation. Something may be missing, if somebody has worked on it since.
     Adopted(Box<wire::Conversation>),
     /// It had no effect, as far as anybody can tell, or half an effect that is deleted: it may be sent again.
     Gone {
@@ -46,8 +47,17 @@ pub(super) enum Fate {
 /// What one look has shown.
 enum Look {
     Whole(Box<wire::Conversation>),
-    Half { id: u64, signature: Signature, age: Option<Duration> },
+    Half(Half),
     Nothing,
+}
+
+/// A conversation that is ours, and not all of it.
+struct Half {
+    found: Box<wire::Conversation>,
+    signature: Signature,
+    age: Option<Duration>,
+    /// Whether somebody has worked on it.
+    is_touched: bool,
 }
 
 /// What changes while a half grows.
@@ -90,12 +100,13 @@ pub(super) async fn reconcile(
         match look {
             Look::Whole(found) => return Ok(Fate::Adopted(found)),
             // A slow answer comes from a server that may be doing anything: it shows nothing.
-            Look::Half { id, .. } if begun.elapsed() > settle => {
-                claims.release(id);
+            Look::Half(Half { found, .. }) if begun.elapsed() > settle => {
+                claims.release(found.id);
                 line.sleep(settle / 2).await?;
             }
             Look::Nothing if begun.elapsed() > settle => line.sleep(settle / 2).await?,
-            Look::Half { id, signature, age } => {
+            Look::Half(Half { found, signature, age, is_touched }) => {
+                let id = found.id;
                 (first_empty, last_empty, empty_looks) = (None, None, 0);
                 let looks = match half {
                     Some((last, looks)) if last == signature => looks + 1,
@@ -103,8 +114,11 @@ pub(super) async fn reconcile(
                 };
                 half = Some((signature, looks));
                 let is_old = looks == 1 && age.is_some_and(|age| age > LONG_QUIET);
+                if (looks >= QUIET_LOOKS || is_old) && is_touched {
+                    return Ok(Fate::Adopted(found));
+                }
                 if looks >= QUIET_LOOKS || is_old {
-                    delete(line, who, record, id, StepKind::Delete).await?;
+                    delete(line, who, record, id).await?;
                     claims.release(id);
                     let message = format!(
                         "half a conversation, {id}, was left by a request that was never answered; it was deleted and is sent again"
@@ -162,9 +176,10 @@ async fn look(line: &Line, claims: &Claims, who: &Who, plan: &Plan) -> Result<Lo
             Judged::Whole if whole.is_none() => whole = Some(Box::new(answer.value)),
             Judged::Whole => {
                 claims.release(row.id);
-                surplus(line, who, row.id, plan.marker.is_some()).await?;
+                let is_ours = plan.marker.is_some() && strangers(plan, &answer.value) == 0;
+                surplus(line, who, row.id, is_ours).await?;
             }
-            Judged::Half if half.is_none() => {
+            judged @ (Judged::Half | Judged::Touched) if half.is_none() => {
                 let found = &answer.value;
                 let threads = written(found.threads());
                 let attachments = threads.iter().map(|thread| thread.attachments().len()).sum();
@@ -173,22 +188,40 @@ async fn look(line: &Line, claims: &Claims, who: &Who, plan: &Plan) -> Result<Lo
                     _ => None,
                 };
                 let signature = (found.id, threads.len(), attachments, found.updated_at);
-                half = Some(Look::Half { id: found.id, signature, age });
+                let is_touched = matches!(judged, Judged::Touched);
+                half = Some(Half { found: Box::new(answer.value), signature, age, is_touched });
             }
-            Judged::Half | Judged::Foreign => claims.release(row.id),
+            Judged::Half | Judged::Touched | Judged::Foreign => claims.release(row.id),
         }
     }
     if let Some(found) = whole {
-        if let Some(Look::Half { id, .. }) = half {
-            claims.release(id);
+        if let Some(half) = half {
+            claims.release(half.found.id);
         }
         return Ok(Look::Whole(found));
     }
-    Ok(half.unwrap_or(Look::Nothing))
+    Ok(half.map_or(Look::Nothing, Look::Half))
 }
 
-/// Every conversation of a mailbox that was opened at exactly this second, lowest id first.
+/// Every conversation of a mailbox that was opened at exactly this second, lowest id first; also those that read back an
+/// hour late, where a server's summer time may make them so.
 async fn rows_at(line: &Line, who: &Who, mailbox: u64, time: Timestamp) -> Result<Vec<wire::Conversation>, Failure> {
+    let mut rows: Vec<wire::Conversation> = Vec::new();
+    for time in times_of(time) {
+        walk_rows(line, who, mailbox, time, &mut rows).await?;
+    }
+    rows.sort_by_key(|row| row.id);
+    rows.dedup_by_key(|row| row.id);
+    Ok(rows)
+}
+
+async fn walk_rows(
+    line: &Line,
+    who: &Who,
+    mailbox: u64,
+    time: Timestamp,
+    rows: &mut Vec<wire::Conversation>,
+) -> Result<(), Failure> {
     let filter = ConversationFilter {
         mailbox_ids: vec![mailbox],
         created_since: Some(time),
@@ -196,7 +229,6 @@ async fn rows_at(line: &Line, who: &Who, mailbox: u64, time: Timestamp) -> Resul
         order: SortOrder::Ascending,
         ..ConversationFilter::default()
     };
-    let mut rows: Vec<wire::Conversation> = Vec::new();
     let mut page = Page::FIRST;
     loop {
         let list = line.read(who, || line.client.list_conversations(&filter, page)).await?;
@@ -206,21 +238,18 @@ async fn rows_at(line: &Line, who: &Who, mailbox: u64, time: Timestamp) -> Resul
             list.items.into_iter().filter(|row| row.created_at == Some(time) && row.mailbox_id == Some(mailbox)),
         );
         if !is_full || !are_all_at || page.number >= MOST_PAGES {
-            break;
+            return Ok(());
         }
         page = page.next();
     }
-    rows.sort_by_key(|row| row.id);
-    rows.dedup_by_key(|row| row.id);
-    Ok(rows)
 }
 
 /// Deletes a half. That it is going is durable before the request leaves; 404 is a success.
-async fn delete(line: &Line, who: &Who, record: RecordRow, id: u64, kind: StepKind) -> Result<(), Failure> {
+pub(super) async fn delete(line: &Line, who: &Who, record: RecordRow, id: u64) -> Result<(), Failure> {
     line.journal.disown(record).await?;
     let mut request = [0; 16];
     request[..8].copy_from_slice(&id.to_le_bytes());
-    let intent = Intent { kind, ordinal: 0, digest: request, create: None };
+    let intent = Intent { kind: StepKind::Delete, ordinal: 0, digest: request, create: None };
     let mut attempt = 1;
     loop {
         match line.write(who, record, &intent, || line.client.delete_conversation(id)).await {
@@ -239,9 +268,9 @@ async fn delete(line: &Line, who: &Who, record: RecordRow, id: u64, kind: StepKi
     }
 }
 
-/// A second whole copy: named, and deleted if it is certainly ours and the operator allows it.
-async fn surplus(line: &Line, who: &Who, id: u64, is_marked: bool) -> Result<(), Failure> {
-    let may_delete = is_marked && line.options.deletes_surplus;
+/// A second whole copy: named, and deleted if it is certainly ours alone and the operator allows it.
+async fn surplus(line: &Line, who: &Who, id: u64, is_certain: bool) -> Result<(), Failure> {
+    let may_delete = is_certain && line.options.deletes_surplus;
     let message = if may_delete {
         match line.write_person(|| line.client.delete_conversation(id)).await? {
             Ok(_) => format!("a second copy, {id}, was found and deleted"),
@@ -303,7 +332,10 @@ async fn sweep_one(line: &Line, sweep: &Sweep) -> Result<(), Failure> {
             (None, None) => begins_alike,
         };
         if is_ours {
-            surplus(line, &who, row.id, marker.is_some()).await?;
+            // What somebody has written in is not taken away from them.
+            let is_untouched =
+                answer.value.threads().iter().all(|there| threads.iter().any(|sent| is_alike(there, sent)));
+            surplus(line, &who, row.id, marker.is_some() && is_untouched).await?;
         }
     }
     Ok(())
@@ -311,7 +343,16 @@ async fn sweep_one(line: &Line, sweep: &Sweep) -> Result<(), Failure> {
 
 fn is_alike(there: &wire::Thread, sent: &ThreadDigests) -> bool {
     let body = there.body.as_deref().unwrap_or_default();
-    let second = there.created_at.map(Timestamp::as_second);
-    let found = thread_digests(&there.kind, "", second, body, &there.cc, &there.bcc);
-    (found.kind, found.time, found.body) == (sent.kind, sent.time, sent.body)
+    let found = thread_digests(&there.kind, "", None, body, &there.cc, &there.bcc);
+    (found.kind, found.body) == (sent.kind, sent.body) && is_time(there.created_at, sent.time)
+}
+
+/// Whether a time is the one that a digest was made of, or the late one that is read back for it.
+fn is_time(found: Option<Timestamp>, sent: Digest) -> bool {
+    let Some(found) = found else { return false };
+    let sent_at = |seconds: i64| {
+        let time = Timestamp::from_second(found.as_second() - seconds).ok()?;
+        (digest(&time.as_second().to_string()) == sent).then_some(time)
+    };
+    [0, 1800, 3600].into_iter().find_map(sent_at).is_some_and(|time| reads_back(time, Some(found)))
 }

@@ -18,8 +18,11 @@ use crate::record::{Origin, RecordId};
 use crate::report::{Event, Outcome, Reporter, Summary};
 use crate::sandbox::{self, Fault, Fixture, Sandbox};
 
+mod answered;
 mod answers;
+mod crash;
 mod faults;
+mod live;
 
 const ADA: &str = "ada@example.org";
 const T0: i64 = 1_200_000_000;

@@ -44,7 +44,7 @@ impl Server {
         let mailbox = mailbox.filter(|id| self.store().mailboxes.contains_key(id));
         let mailbox = mailbox.ok_or_else(|| Stop::refuse("mailboxId", "Mailbox not found"))?;
         let subject = text(data.get("subject")).map_err(|_| Stop::crash())?.unwrap_or_default();
-        let is_imported = int(data.get("imported")) != 0;
+        let is_imported = self.profile.takes_imports && int(data.get("imported")) != 0;
         let created = match data.get("created_at") {
             date if is_empty(date) => dates::now(),
             date => dates::stored(self.date(date)?),

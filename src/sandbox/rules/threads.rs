@@ -115,7 +115,7 @@ impl Server {
         let body = text(data.get("text")).map_err(|_| Stop::crash())?;
         let cc = addresses(data.get("cc"))?;
         let bcc = addresses(data.get("bcc"))?;
-        let is_imported = int(data.get("imported")) != 0;
+        let is_imported = self.profile.takes_imports && int(data.get("imported")) != 0;
         let given = match data.get("created_at") {
             date if is_imported && !is_empty(date) => self.date(date)?,
             _ => dates::now(),

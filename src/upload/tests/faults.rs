@@ -275,7 +275,7 @@ async fn a_run_that_is_killed_at_any_instant_is_finished_by_the_next() {
 }
 
 /// Opens a journal whose last tasks may still be letting go of it.
-async fn open_soon(path: &std::path::Path) -> Journal {
+pub(super) async fn open_soon(path: &std::path::Path) -> Journal {
     for _ in 0..200 {
         match Journal::open(path, &identity()) {
             Ok(journal) => return journal,
