@@ -121,7 +121,7 @@ pub mod codes {
         // People.
         PERSON_STAND_IN = "person-stand-in" Warning "A person without an address got a stand-in";
         PERSON_BAD_ADDRESS = "person-bad-address" Warning "An address is not one that FreeScout keeps; it was left out";
-        PERSON_IS_STAFF = "person-is-staff" Warning "A record's people are all staff; a stand-in customer was used";
+        PERSON_IS_STAFF = "person-is-staff" Warning "A record's people are all staff, or a customer has a user's address; a stand-in was used";
         PERSON_SEVERAL = "person-several" Warning "FreeScout has several customers for one person; they were not merged";
         // What FreeScout would refuse, alter or lose.
         TIME_SHIFTED = "time-shifted" Info "Equal times were made distinct by whole seconds";

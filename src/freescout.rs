@@ -54,6 +54,7 @@ use reqwest::Method;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+pub use body::ContentHash;
 pub use directory::{Directory, MailboxEntry};
 pub use download::Download;
 pub use error::{ApiError, ErrorKind, Progress, Verdict};

@@ -304,6 +304,16 @@ impl Journal {
         self.writer.run(When::Durable, move |db| rows::alter_thread(db, record, ordinal, &thread)).await
     }
 
+    /// Writes down the hashes of attachments that were read only while they were sent: ordinal of the thread, place in it,
+    /// hash.
+    pub async fn hash_attachments(
+        &self,
+        record: RecordRow,
+        hashes: Vec<(u32, u32, [u8; 16])>,
+    ) -> Result<(), JournalError> {
+        self.writer.run(When::AtOnce, move |db| rows::hash_attachments(db, record, &hashes)).await
+    }
+
     /// Writes down that a request was answered, and with what.
     pub async fn settle(&self, step: StepId, settlement: Settlement) -> Result<(), JournalError> {
         self.writer.run(When::Durable, move |db| rows::settle(db, step, &settlement, now())).await

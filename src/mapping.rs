@@ -29,6 +29,8 @@ mod rules;
 mod threads;
 mod view;
 
+pub(crate) use people::stand_in_for;
+
 /// The mappings that come with the program, one for each source.
 const BUILT_IN: &[(&str, &str)] = &[
     ("zendesk", include_str!("../mappings/zendesk.toml")),
@@ -182,6 +184,11 @@ impl Mapping {
     /// A hash of the mapping's text: unchanged while the rules are.
     pub fn hash(&self) -> blake3::Hash {
         self.hash
+    }
+
+    /// Whether it lets staff be customers of what they asked for themselves.
+    pub fn lets_staff_be_customers(&self) -> bool {
+        self.rules.people.staff_as_customers
     }
 
     /// The names it uses.

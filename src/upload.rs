@@ -35,6 +35,7 @@ mod line;
 mod plan;
 mod reconcile;
 mod retry;
+mod staff;
 mod stop;
 
 #[cfg(test)]
@@ -77,6 +78,8 @@ pub struct Options {
     /// Whether what a conversation lacks is appended as messages even where somebody else has written in it since. A
     /// message below a live reply is **mailed** to the customer; else notes are made of it, which never are.
     pub appends_messages: bool,
+    /// Whether users and mailboxes of the target may be customers too; else stand-ins are.
+    pub staff_may_be_customers: bool,
     /// The hash of the mapping's text, for the journal.
     pub mapping: Option<blake3::Hash>,
     /// What was asked for, without secrets, for the journal.
@@ -98,6 +101,7 @@ impl Default for Options {
             patience: Duration::from_secs(15 * 60),
             takes_up_dead: false,
             appends_messages: false,
+            staff_may_be_customers: false,
             mapping: None,
             command: String::from("import"),
         }

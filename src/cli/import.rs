@@ -200,6 +200,7 @@ impl Run<'_> {
             rate: self.args.target.rate,
             settle: self.args.settle.map_or(defaults.settle, Duration::from_secs_f64),
             sweep_after: self.args.settle.map_or(defaults.sweep_after, |settle| Duration::from_secs_f64(6.0 * settle)),
+            staff_may_be_customers: self.mapping.lets_staff_be_customers(),
             appends_messages: self.args.append == Append::Messages,
             mapping: Some(self.mapping.hash()),
             command: self.command(),

@@ -42,7 +42,7 @@ pub(super) struct Payload {
 #[derive(Debug, Clone)]
 enum Segment {
     Text(Bytes),
-    Base64 { file_name: String, content: Content, length: u64 },
+    Base64 { file_name: String, content: Content, length: u64, hash: ContentHash },
 }
 
 /// Writes JSON by hand, so that keys stand in one fixed order and attachments need no memory.
@@ -107,12 +107,14 @@ impl JsonWriter {
     }
 
     /// A string that holds the content as base64. Its length must be known.
-    pub(super) fn base64(&mut self, file_name: &str, content: &Content, length: u64) {
+    /// When all of it was sent, `hash` knows what.
+    pub(super) fn base64(&mut self, file_name: &str, content: &Content, length: u64, hash: &ContentHash) {
         self.value();
         self.text.push(b'"');
         self.flush();
         self.length += encoded_length(length);
-        self.segments.push(Segment::Base64 { file_name: file_name.into(), content: content.clone(), length });
+        let (file_name, content, hash) = (file_name.into(), content.clone(), hash.clone());
+        self.segments.push(Segment::Base64 { file_name, content, length, hash });
         self.text.push(b'"');
     }
 
@@ -157,6 +159,21 @@ impl JsonWriter {
 /// How many bytes base64 makes of `length` bytes.
 fn encoded_length(length: u64) -> u64 {
     length.div_ceil(3).saturating_mul(4)
+}
+
+/// What the bytes of an attachment were when they were last sent to their end, shared by its copies.
+#[derive(Debug, Clone, Default)]
+pub struct ContentHash(Arc<Mutex<Option<[u8; 16]>>>);
+
+impl ContentHash {
+    /// The first 16 bytes of the BLAKE3 hash; `None`: never sent whole.
+    pub fn get(&self) -> Option<[u8; 16]> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, hash: &blake3::Hash) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = hash.as_bytes().first_chunk().copied();
+    }
 }
 
 /// What is known about a request on its way, shared between its stream and its sender.
@@ -264,8 +281,10 @@ fn pieces(segments: Vec<Segment>, sending: Arc<Sending>) -> impl Stream<Item = i
                         return Ok(None);
                     }
                     Some(Segment::Text(text)) => doing = Doing::Text(text),
-                    Some(Segment::Base64 { file_name, content, length }) => {
-                        doing = Doing::Base64(Encoder { file_name, length, read: 0, from: Opened::Not(content) });
+                    Some(Segment::Base64 { file_name, content, length, hash }) => {
+                        let hasher = Box::new(blake3::Hasher::new());
+                        let from = Opened::Not(content);
+                        doing = Doing::Base64(Encoder { file_name, length, read: 0, from, hasher, hash });
                     }
                 },
                 Doing::Text(mut text) => {
@@ -282,7 +301,7 @@ fn pieces(segments: Vec<Segment>, sending: Arc<Sending>) -> impl Stream<Item = i
                 }
                 Doing::Base64(encoder) => match encoder.next_piece().await {
                     Ok((encoder, piece)) if piece.is_empty() => {
-                        drop(encoder);
+                        encoder.finish();
                         doing = Doing::Nothing;
                     }
                     Ok((encoder, piece)) => {
@@ -302,6 +321,8 @@ struct Encoder {
     length: u64,
     read: u64,
     from: Opened,
+    hasher: Box<blake3::Hasher>,
+    hash: ContentHash,
 }
 
 enum Opened {
@@ -312,6 +333,10 @@ enum Opened {
 type Fault = (ErrorKind, Option<io::Error>);
 
 impl Encoder {
+    fn finish(self) {
+        self.hash.set(&self.hasher.finalize());
+    }
+
     /// The next piece, empty at the end.
     ///
     /// Every piece is read in a blocking task of its own: a slow server must not hold a thread of the
@@ -348,6 +373,7 @@ impl Encoder {
             let kind = ErrorKind::ContentChanged { file_name: self.file_name, announced: self.length, found };
             return Err((kind, None));
         }
+        self.hasher.update(&piece);
         self.read = found;
         self.from = Opened::Reader(reader);
         Ok((self, STANDARD.encode(&piece).into()))
@@ -370,7 +396,7 @@ mod tests {
         let mut writer = JsonWriter::default();
         writer.begin_object();
         writer.key("data");
-        writer.base64("a.bin", content, announced);
+        writer.base64("a.bin", content, announced, &ContentHash::default());
         writer.text("after", "é\u{0}\"");
         writer.end_object();
         writer.finish()
@@ -392,6 +418,19 @@ mod tests {
             let json: serde_json::Value = serde_json::from_slice(&body).unwrap();
             assert_eq!(STANDARD.decode(json["data"].as_str().unwrap()).unwrap(), bytes, "size {size}");
             assert_eq!(json["after"], "é\u{0}\"");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_sent_to_its_end_has_a_hash() {
+        let bytes: Vec<u8> = (0..2 * PIECE + 7).map(|at| (at % 251) as u8).collect();
+        let expected: [u8; 16] = blake3::hash(&bytes).as_bytes()[..16].try_into().unwrap();
+        for (announced, is_known) in [(bytes.len() as u64, true), (bytes.len() as u64 + 1, false)] {
+            let hash = ContentHash::default();
+            let mut writer = JsonWriter::default();
+            writer.base64("a.bin", &Content::bytes(bytes.clone()), announced, &hash);
+            let _ = sent(writer.finish()).await;
+            assert_eq!(hash.get(), is_known.then_some(expected));
         }
     }
 

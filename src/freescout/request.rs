@@ -18,7 +18,7 @@ use jiff::civil;
 use crate::content::Content;
 use crate::conversation::{Kind, Status, ThreadKind};
 
-use super::body::{JsonWriter, Payload};
+use super::body::{ContentHash, JsonWriter, Payload};
 use super::wire;
 
 /// A conversation to be created, with all its threads.
@@ -79,6 +79,8 @@ pub struct NewAttachment {
     /// Its bytes, streamed. A [`Content::Link`] is sent as `fileUrl`: FreeScout fetches it itself,
     /// and leaves the attachment out without a word if it cannot.
     pub content: Content,
+    /// Filled when it is sent.
+    pub hash: ContentHash,
 }
 
 /// Whether FreeScout is told that nobody is to be mailed.
@@ -225,7 +227,7 @@ impl NewAttachment {
             (Content::Link { url, .. }, _) => json.text("fileUrl", url),
             (content, Some(length)) => {
                 json.key("data");
-                json.base64(&self.file_name, content, length);
+                json.base64(&self.file_name, content, length, &self.hash);
             }
             (_, None) => {}
         }
@@ -373,11 +375,13 @@ mod tests {
                 file_name: "a b.txt".into(),
                 mime_type: "text/plain".into(),
                 content: Content::bytes(*b"file"),
+                hash: ContentHash::default(),
             },
             NewAttachment {
                 file_name: "c.pdf".into(),
                 mime_type: "application/pdf".into(),
                 content: Content::Link { url: "https://old.example.org/c.pdf".into(), claimed_length: None },
+                hash: ContentHash::default(),
             },
         ];
         let mut reply = thread(ThreadKind::Message, "Descale it.", "2020-03-16T15:00:00.75Z");

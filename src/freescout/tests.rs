@@ -87,6 +87,7 @@ async fn a_conversation_is_created_read_changed_and_deleted() {
         file_name: "photo.png".into(),
         mime_type: "image/png".into(),
         content: Content::bytes(vec![9; 300_000]),
+        hash: ContentHash::default(),
     }];
 
     let created = client.create_conversation(&new).await.unwrap();

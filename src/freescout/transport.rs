@@ -444,8 +444,12 @@ mod tests {
     const THROTTLED: Verdict = Verdict::Throttled { retry_after: None };
 
     fn conversation(content: Option<Content>) -> NewConversation {
-        let attachment =
-            |content| NewAttachment { file_name: "a.bin".into(), mime_type: "application/x-a".into(), content };
+        let attachment = |content| NewAttachment {
+            file_name: "a.bin".into(),
+            mime_type: "application/x-a".into(),
+            content,
+            hash: Default::default(),
+        };
         NewConversation {
             subject: "Kettle".into(),
             kind: Kind::Email,

@@ -625,6 +625,15 @@ pub(super) fn alter_thread(db: &Connection, record: RecordRow, ordinal: u32, thr
     Ok(())
 }
 
+pub(super) fn hash_attachments(db: &Connection, record: RecordRow, hashes: &[(u32, u32, [u8; 16])]) -> Result<()> {
+    let mut row =
+        db.prepare_cached("UPDATE attachments SET hash = ?4 WHERE record = ?1 AND thread = ?2 AND ordinal = ?3")?;
+    for (thread, place, hash) in hashes {
+        row.execute(params![record.0, thread, place, hash])?;
+    }
+    Ok(())
+}
+
 pub(super) fn settle(db: &Connection, step: StepId, settlement: &Settlement, now: i64) -> Result<()> {
     db.prepare_cached("UPDATE steps SET state = 'done', settled_at = ?2, remote = ?3, error = NULL WHERE id = ?1")?
         .execute(params![step.id, now, settlement.remote.map(signed)])?;

@@ -89,7 +89,7 @@ CREATE TABLE attachments (
     ordinal INTEGER NOT NULL,
     name    TEXT NOT NULL,
     size    INTEGER NOT NULL,      -- bytes, before base64
-    hash    BLOB,                  -- of the bytes, 16 bytes, where they were at hand
+    hash    BLOB,                  -- of the bytes that were sent, 16 bytes; NULL: not sent to the end, or only a link
     remote  INTEGER,               -- FreeScout's id
     PRIMARY KEY (record, thread, ordinal)
 ) STRICT, WITHOUT ROWID;

@@ -222,6 +222,11 @@ fn stand_in(record: &Record, person: &Person) -> String {
     format!("{}-{local}@{STAND_IN_DOMAIN}", record.id.source)
 }
 
+/// A stable stand-in for somebody whose address may not be a customer's.
+pub(crate) fn stand_in_for(source: &str, address: &str) -> String {
+    format!("{source}-staff-{}@{STAND_IN_DOMAIN}", &blake3::hash(address.as_bytes()).to_hex()[..12])
+}
+
 /// An id as part of an address: kept if it can stand there, else a hash of it.
 fn plain(id: &str) -> String {
     let id = id.trim();

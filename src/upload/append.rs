@@ -184,6 +184,7 @@ impl Carrier {
                 Err(failure) => return Err(failure),
             };
             debug_assert_eq!(step.ordinal, number);
+            self.keep_hashes(job, filling.plan, ordinal..ordinal + 1).await?;
             filling.notes += usize::from(is_note);
             self.sum(|sum| {
                 sum.threads += 1;

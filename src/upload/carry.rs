@@ -8,6 +8,7 @@
 //! - A record that was begun earlier goes on where its journal rows say, after a look at what is there.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -21,6 +22,7 @@ use super::late::reads_back;
 use super::line::{Failure, Halt, KeyedLocks, Line, Who};
 use super::plan::{self, Plan};
 use super::reconcile::{self, Claims, Fate};
+use super::staff::Staff;
 use crate::finding::{Finding, codes};
 use crate::freescout::{ApiError, ConversationChange, Embed, NewConversation, wire};
 use crate::journal::{
@@ -40,6 +42,7 @@ const SMALLEST_BUDGET: u64 = 64 * 1024;
 pub(super) struct Carrier {
     pub(super) line: Line,
     customers: Customers,
+    staff: Staff,
     pub(super) claims: Claims,
     twins: KeyedLocks<Key>,
     parking: Arc<Semaphore>,
@@ -91,8 +94,10 @@ struct There {
 impl Carrier {
     pub(super) fn new(line: Line, is_first_known: bool) -> Self {
         let budget = AtomicU64::new(line.options.request_budget.max(SMALLEST_BUDGET));
+        let staff = Staff::of(&line.directory);
         Self {
             line,
+            staff,
             customers: Customers::new(),
             claims: Claims::default(),
             twins: KeyedLocks::new(),
@@ -237,7 +242,10 @@ impl Carrier {
     }
 
     async fn send(&self, job: &mut Job, mapped: Mapped, open: Option<Box<OpenRecord>>) -> Result<End, Failure> {
-        let Mapped { conversation, findings, rules } = mapped;
+        let Mapped { mut conversation, mut findings, rules } = mapped;
+        if !self.line.options.staff_may_be_customers {
+            findings.extend(self.staff.keep_out(&mut conversation));
+        }
         self.note(findings).await?;
         let line = &self.line;
         let mailbox = match plan::mailbox_of(&conversation, &line.directory) {
@@ -371,6 +379,7 @@ impl Carrier {
                 }
                 let message = format!("a request that was never answered had made conversation {}", found.id);
                 self.note(vec![Finding::new(codes::SEND_ADOPTED, message).about(&job.who.id, &job.who.origin)]).await?;
+                self.keep_hashes(job, plan, 0..plan.carried).await?;
                 self.settle_create(plan, step, found.id, found.number, Some(&found), false).await?;
                 Ok(Some(There { id: found.id, found: Some(*found), is_adopted: true }))
             }
@@ -422,6 +431,7 @@ impl Carrier {
                         found = Some(there);
                     }
                     drop(first);
+                    self.keep_hashes(job, plan, 0..plan.carried).await?;
                     let is_clean = found.as_ref().is_some_and(|found| is_spotless(&compare::compare(&new, found)));
                     let ends_record = is_clean && !self.has_more(plan);
                     let number = found.as_ref().and_then(|found| found.number);
@@ -517,6 +527,15 @@ impl Carrier {
         });
         let settlement = Settlement { remote: Some(id), number, threads, ends_record };
         self.line.journal.settle(step, settlement).await?;
+        Ok(())
+    }
+
+    /// Has the journal keep the hashes of what was sent.
+    pub(super) async fn keep_hashes(&self, job: &Job, plan: &Plan, threads: Range<usize>) -> Result<(), Halt> {
+        let hashes = plan.hashes(threads);
+        if !hashes.is_empty() {
+            self.line.journal.hash_attachments(job.record, hashes).await?;
+        }
         Ok(())
     }
 

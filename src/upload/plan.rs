@@ -9,7 +9,7 @@ use super::compare::is_same;
 use crate::content::Content;
 use crate::conversation::{Author, Conversation, Customer, Thread, ThreadKind, UserRef, credit_line};
 use crate::finding::{Finding, codes};
-use crate::freescout::{Directory, NewAttachment, NewConversation, NewThread, wire};
+use crate::freescout::{ContentHash, Directory, NewAttachment, NewConversation, NewThread, wire};
 use crate::journal::{AttachmentRow, ConversationDigests, Digest, Key, ThreadDigests, ThreadRow};
 use crate::record::RecordId;
 
@@ -281,6 +281,22 @@ impl Plan {
         std::iter::once(own).chain(note).collect()
     }
 
+    /// The hashes of attachments that were read only while they were sent, of these threads.
+    pub(super) fn hashes(&self, ordinals: std::ops::Range<usize>) -> Vec<(u32, u32, [u8; 16])> {
+        let mut hashes = Vec::new();
+        for ordinal in ordinals {
+            let files = self.new.threads[ordinal].attachments.iter().zip(&self.rows[ordinal].attachments);
+            for (place, (file, _)) in files.enumerate().filter(|(_, (_, row))| row.hash.is_none()) {
+                if let (Ok(thread), Ok(place), Some(hash)) =
+                    (u32::try_from(ordinal), u32::try_from(place), file.hash.get())
+                {
+                    hashes.push((thread, place, hash));
+                }
+            }
+        }
+        hashes
+    }
+
     /// Whether any thread stands in a conversation as a note that stands in for it.
     pub(super) fn has_notes_in(&self, found: &wire::Conversation) -> bool {
         let threads = &self.new.threads;
@@ -371,6 +387,7 @@ fn new_thread(thread: Thread, user: Option<u64>, customer_id: u64, credit: Optio
         file_name: file.name,
         mime_type: file.mime,
         content: file.content,
+        hash: ContentHash::default(),
     });
     NewThread {
         kind: thread.kind,
@@ -467,7 +484,7 @@ fn row_of(thread: &NewThread, entry: String) -> ThreadRow {
         size: file.content.length().unwrap_or(0),
         hash: match &file.content {
             Content::Bytes(bytes) => blake3::hash(bytes).as_bytes()[..16].try_into().ok(),
-            // Reading a file only for its hash would double the work of a large import.
+            // Reading a file only for its hash would double the work of a large import: it is known when it is sent.
             _ => None,
         },
     });

@@ -23,6 +23,7 @@ mod answers;
 mod crash;
 mod faults;
 mod live;
+mod people;
 
 const ADA: &str = "ada@example.org";
 const T0: i64 = 1_200_000_000;
