@@ -151,6 +151,7 @@ pub mod codes {
         SEND_SURPLUS = "send-surplus" Error "A second copy was found";
         TARGET_UNKNOWN_USER = "target-unknown-user" Warning "The target has no such user; the default was used";
         TARGET_UNKNOWN_FIELD = "target-unknown-field" Warning "The target's mailbox has no such custom field or option";
+        TARGET_SHARED = "target-shared" Warning "Another import on this machine is writing to the same FreeScout with another journal";
         TARGET_NO_TAGS = "target-no-tags" Warning "The target has no Tags module";
     }
 }

@@ -178,6 +178,7 @@ impl Run<'_> {
         let identity =
             Identity { target: client.shown_url().to_owned(), source: self.archive.source.name().to_owned() };
         let journal = Journal::open(&self.journal, &identity).map_err(|error| journals::failure_of(&error))?;
+        let announced = journals::announce_target(&identity.target);
         let reader = self.read()?;
         if reader.facts.records > 0 {
             self.require_mailbox(directory)?;
@@ -188,6 +189,11 @@ impl Run<'_> {
         let reporter = &self.listeners.reporter;
         self.listeners.terminal.expect(archive::most_records(&self.args.selection));
         archive::announce(self.archive.source.name(), &reader, &**reporter);
+        if announced.is_err() {
+            let message =
+                format!("another import on this machine is writing to {} with another journal", identity.target);
+            reporter.event(&Event::Finding(&Finding::new(codes::TARGET_SHARED, message)));
+        }
         if let Some(only) = directory.only_mailbox().filter(|_| self.mapping.names().mailboxes.is_empty()) {
             let message = format!("no rule names a mailbox; the target's only one, `{}`, is used", only.mailbox.email);
             reporter.event(&Event::Finding(&Finding::new(codes::MAP_DEFAULT_MAILBOX, message)));

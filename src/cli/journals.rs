@@ -1,6 +1,6 @@
 //! Which journal a command means, and what it says when it cannot be used.
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use foxferry::journal::{Journal, JournalError, Reader};
@@ -63,6 +63,27 @@ fn only_one(folder: &Path) -> Result<PathBuf, Failure> {
             )
             .hint("name one with `--journal`"))
         }
+    }
+}
+
+/// Says that this machine is writing to a target, for as long as the file lives; `Err`: another process says so too.
+///
+/// Only a hint for people, so whatever goes wrong with it is nothing: two journals of one target are allowed, and what keeps
+/// a journal from being written twice is its own lock.
+pub fn announce_target(target: &str) -> Result<Option<File>, ()> {
+    let name = format!("foxferry-{}.lock", &blake3::hash(target.as_bytes()).to_hex()[..16]);
+    let path = std::env::temp_dir().join(name);
+    if fs::symlink_metadata(&path).is_ok_and(|meta| !meta.is_file()) {
+        return Ok(None);
+    }
+    // A lock needs no right to write: the file may be another user's.
+    let file = File::open(&path).or_else(|_| File::options().read(true).write(true).create_new(true).open(&path));
+    match file {
+        Ok(file) => match file.try_lock() {
+            Err(TryLockError::WouldBlock) => Err(()),
+            _ => Ok(Some(file)),
+        },
+        Err(_) => Ok(None),
     }
 }
 

@@ -199,7 +199,10 @@ pub(super) fn compare_there(plan: &Plan, found: &wire::Conversation, has_notes: 
     if head.fields {
         differences.known.push("custom fields are not as sent".to_owned());
     }
-    differences.known.push(format!("{} threads in it are somebody else's", strangers(plan, found)));
+    differences.known.push(match strangers(plan, found) {
+        1 => "one thread in it is somebody else's".to_owned(),
+        count => format!("{count} threads in it are somebody else's"),
+    });
     differences
 }
 
@@ -290,19 +293,27 @@ pub(super) fn judge(sent: &NewConversation, marker: Option<&str>, found: &wire::
 
 /// Whether anything in a conversation is none of the threads that were sent.
 fn is_touched(sent: &[NewThread], found: &wire::Conversation) -> bool {
-    found.threads().iter().any(|thread| !sent.iter().any(|sent| is_same(sent, thread)))
+    found.threads().iter().any(|thread| !sent.iter().any(|sent| is_of_time(sent, thread)))
 }
 
 /// Ids of threads and attachments as FreeScout gave them, by the ordinal of the thread that was sent.
 pub(super) fn remote_ids(sent: &[NewThread], found: &wire::Conversation) -> Vec<(u32, u64, Vec<u64>)> {
-    let threads = beside(sent, found);
-    if threads.len() != sent.len() {
-        return Vec::new();
-    }
+    let mut rest = beside(sent, found);
     let ids = |thread: &wire::Thread| thread.attachments().iter().map(|file| file.id.unwrap_or(0)).collect();
-    // One of another time is somebody else's, in the place of one that is missing.
-    let ours = (0_u32..).zip(sent.iter().zip(threads)).filter(|(_, (s, f))| reads_back(s.created_at, f.created_at));
-    ours.map(|(ordinal, (_, thread))| (ordinal, thread.id, ids(thread))).collect()
+    let mut remote = Vec::with_capacity(rest.len());
+    for (ordinal, sent) in (0_u32..).zip(sent) {
+        // One that is missing, or somebody else's between ours, does not move the others.
+        if let Some(at) = rest.iter().position(|found| is_of_time(sent, found)) {
+            let thread = rest.remove(at);
+            remote.push((ordinal, thread.id, ids(thread)));
+        }
+    }
+    remote
+}
+
+/// Whether a thread may be the one that was sent, whatever became of its text: others write now, not then.
+fn is_of_time(sent: &NewThread, found: &wire::Thread) -> bool {
+    reads_back(sent.created_at, found.created_at) && found.kind == sent.kind.word()
 }
 
 /// The thread of a conversation that an append has made, if it has: same time, kind and text. A conversation may say

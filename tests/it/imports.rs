@@ -1,5 +1,7 @@
 //! Imports into the sandbox, as somebody does it who has just cloned the repository.
 
+use std::process::Stdio;
+
 use crate::place::{Place, Ran, Sandbox, mbox_of, sample};
 
 #[test]
@@ -100,4 +102,23 @@ fn strict_sends_nothing_when_a_field_is_not_accounted_for() {
     assert_eq!(sandbox.count("conversations"), 0);
     Ran::of(&mut sandbox.import(&place, &archive, "--mapping own.toml")).exits(0);
     assert_eq!(sandbox.count("conversations"), 1);
+}
+
+#[test]
+fn a_second_journal_on_one_target_at_a_time_is_told_of() {
+    let place = Place::new();
+    let archive = place.write("a.mbox", mbox_of(20));
+    let other = place.write("b.mbox", mbox_of(1).replace("@", "@b."));
+    let sandbox = Sandbox::start(&place, &["--fault", "delay:300ms@POST /conversations"]);
+    let mut first = sandbox.import(&place, &archive, "").stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+    sandbox.wait_for_conversations(1);
+
+    let second = Ran::of(&mut sandbox.import(&place, &other, "")).exits(0);
+    let refused = Ran::of(&mut sandbox.import(&place, &archive, "")).exits(4);
+
+    assert!(second.stderr.contains("target-shared"), "{}", second.stderr);
+    assert!(refused.stderr.contains("another run is writing to the journal"), "{}", refused.stderr);
+    assert!(first.wait().unwrap().success());
+    let alone = Ran::of(&mut sandbox.import(&place, &other, "")).exits(0);
+    assert!(!alone.stderr.contains("target-shared"), "{}", alone.stderr);
 }
