@@ -16,6 +16,7 @@ bench:
     cargo bench --bench check_mail
     cargo bench --bench import
     cargo bench --bench journal
+    cargo bench --bench resume
     cargo bench --bench sandbox
 
 # Kills an import so many times at random instants while FreeScout misbehaves: `just kill-loop 300`.

@@ -1,5 +1,5 @@
-//! Import into a sandbox that takes 20 ms for every answer, beside a bare loop that posts the same payloads with the
-//! same number in flight, in the same run.
+//! Import into a sandbox that takes 10, 20 and 50 ms for every answer, beside a bare loop that posts the same payloads
+//! with the same number in flight, in the same run. `FOXFERRY_BENCH_DELAYS=10` measures with these delays only.
 //!
 //! The payloads are those of a first import, recorded by a proxy. The bare loop posts them and waits for each answer;
 //! it looks nothing up, compares nothing and remembers nothing.
@@ -8,32 +8,20 @@
 
 mod support;
 
-use std::io::{self, BufRead, BufReader};
+use std::io;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use axum::body::{Body, Bytes};
-use axum::extract::State;
-use axum::http::{HeaderMap, Method, StatusCode, Uri};
-use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt as _;
 
+use support::server::{Proxy, Sandbox, Sent, client};
 use support::{FOXFERRY, median, run, say, write_text_mbox};
 
 const MEGABYTES: u64 = 12;
 const IN_FLIGHT: usize = 8;
-const ROUNDS: usize = 3;
-const DELAY: &str = "delay:20ms";
-
-/// A request as the engine sent it.
-#[derive(Clone)]
-struct Sent {
-    method: Method,
-    path: String,
-    body: Bytes,
-}
+/// Delays in milliseconds, with the ratio aimed for, if there is one, and rounds: slow ones are long enough by themselves.
+const DELAYS: [(u64, &str, usize); 3] = [(10, " (aim 0.9)", 5), (20, "", 3), (50, " (aim 0.95)", 1)];
 
 fn main() -> io::Result<()> {
     // An error only says that a provider is there already.
@@ -44,76 +32,35 @@ fn main() -> io::Result<()> {
     write_text_mbox(&file, MEGABYTES * 1_000_000, 11)?;
 
     let (recorded, conversations) = runtime.block_on(record(&file))?;
-    println!(
-        "{conversations} conversations, {} writing requests, {IN_FLIGHT} in flight, 20 ms per answer; median of {ROUNDS} rounds\n",
-        recorded.len()
-    );
-
-    let (mut imports, mut bares) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        let sandbox = Sandbox::start(true)?;
-        imports.push(conversations as f64 / import(&file, &sandbox.url, &sandbox.key)?.as_secs_f64());
-        drop(sandbox);
-        let sandbox = Sandbox::start(true)?;
-        bares.push(conversations as f64 / runtime.block_on(bare_loop(&recorded, &sandbox))?.as_secs_f64());
+    println!("{conversations} conversations, {} writing requests, {IN_FLIGHT} in flight; medians\n", recorded.len());
+    let wanted = std::env::var("FOXFERRY_BENCH_DELAYS").unwrap_or_default();
+    let is_wanted = |delay: u64| wanted.is_empty() || wanted.split(',').any(|text| text.trim() == delay.to_string());
+    for (delay, aim, rounds) in DELAYS.into_iter().filter(|(delay, ..)| is_wanted(*delay)) {
+        let (mut imports, mut bares) = (Vec::new(), Vec::new());
+        for _ in 0..rounds {
+            let sandbox = Sandbox::start(delay)?;
+            imports.push(conversations as f64 / import(&file, &sandbox.url, &sandbox.key)?.as_secs_f64());
+            drop(sandbox);
+            let sandbox = Sandbox::start(delay)?;
+            bares.push(conversations as f64 / runtime.block_on(bare_loop(&recorded, &sandbox))?.as_secs_f64());
+        }
+        let (import, bare) = (median(imports), median(bares));
+        say(&format!("{delay} ms: foxferry import, {rounds} rounds"), format!("{import:.0} conv/s"));
+        say(&format!("{delay} ms: bare request loop, same payloads"), format!("{bare:.0} conv/s"));
+        say(&format!("  import beside the bare loop{aim}"), format!("{:.2}", import / bare));
     }
-    let (import, bare) = (median(imports), median(bares));
-    say("foxferry import", format!("{import:.0} conv/s"));
-    say("bare request loop, same payloads", format!("{bare:.0} conv/s"));
-    say("  import beside the bare loop (aim 0.9)", format!("{:.2}", import / bare));
     Ok(())
 }
 
 /// Imports the file once, through a proxy that keeps every writing request.
 async fn record(file: &Path) -> io::Result<(Vec<Sent>, u64)> {
-    let sandbox = Sandbox::start(false)?;
-    let kept = Arc::new(Mutex::new(Vec::new()));
-    let proxy = Proxy { target: sandbox.url.clone(), client: client(), kept: Arc::clone(&kept) };
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-    let url = format!("http://{}", listener.local_addr()?);
-    let server =
-        tokio::spawn(
-            async move { axum::serve(listener, axum::Router::new().fallback(forward).with_state(proxy)).await },
-        );
-    let (owned, key) = (file.to_owned(), sandbox.key.clone());
+    let sandbox = Sandbox::start(0)?;
+    let proxy = Proxy::start(&sandbox).await?;
+    let (owned, url, key) = (file.to_owned(), proxy.url.clone(), sandbox.key.clone());
     tokio::task::spawn_blocking(move || import(&owned, &url, &key)).await.map_err(io::Error::other)??;
-    server.abort();
-    let recorded = kept.lock().expect("no panic holds the lock").clone();
+    let recorded = proxy.kept();
     let conversations = recorded.iter().filter(|sent| sent.path == "/api/conversations").count() as u64;
     Ok((recorded, conversations))
-}
-
-#[derive(Clone)]
-struct Proxy {
-    target: String,
-    client: reqwest::Client,
-    kept: Arc<Mutex<Vec<Sent>>>,
-}
-
-async fn forward(State(proxy): State<Proxy>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
-    let mut request = proxy.client.request(method.clone(), format!("{}{uri}", proxy.target)).body(body.clone());
-    for name in ["accept", "content-type", "x-freescout-api-key"] {
-        if let Some(value) = headers.get(name) {
-            request = request.header(name, value);
-        }
-    }
-    if method != Method::GET {
-        proxy.kept.lock().expect("no panic holds the lock").push(Sent { method, path: uri.path().to_owned(), body });
-    }
-    match request.send().await {
-        Ok(answer) => {
-            let (status, headers) = (answer.status(), answer.headers().clone());
-            let body = answer.bytes().await.unwrap_or_default();
-            let mut response = (status, Body::from(body)).into_response();
-            for name in ["resource-id", "content-type", "date"] {
-                if let Some(value) = headers.get(name) {
-                    response.headers_mut().insert(name, value.clone());
-                }
-            }
-            response
-        }
-        Err(error) => (StatusCode::BAD_GATEWAY, error.to_string()).into_response(),
-    }
 }
 
 fn import(file: &Path, url: &str, key: &str) -> io::Result<Duration> {
@@ -157,47 +104,4 @@ async fn bare_loop(recorded: &[Sent], sandbox: &Sandbox) -> io::Result<Duration>
         }
     }
     Ok(start.elapsed())
-}
-
-fn client() -> reqwest::Client {
-    reqwest::Client::builder().no_proxy().tcp_nodelay(true).build().expect("a provider is installed")
-}
-
-/// A stand-alone sandbox in a process of its own.
-struct Sandbox {
-    process: Child,
-    url: String,
-    key: String,
-}
-
-impl Sandbox {
-    fn start(is_slow: bool) -> io::Result<Self> {
-        let key = "0123456789abcdef0123456789abcdef".to_owned();
-        let mut command = Command::new(FOXFERRY);
-        command.args(["sandbox", "--listen", "127.0.0.1:0", "--key", &key]);
-        if is_slow {
-            for endpoint in ["POST /conversations", "POST /customers", "GET /customers", "PUT /conversations/{id}/tags"]
-            {
-                command.arg("--fault").arg(format!("{DELAY}@{endpoint}"));
-            }
-        }
-        let mut process = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
-        let mut lines = BufReader::new(process.stdout.take().expect("standard output is piped")).lines();
-        let url = loop {
-            let line = lines.next().ok_or_else(|| io::Error::other("the sandbox ended without an address"))??;
-            if let Some(at) = line.find("http://") {
-                break line[at..].split_whitespace().next().unwrap_or_default().trim_end_matches('/').to_owned();
-            }
-        };
-        // Whatever it prints later goes nowhere, and must not block it.
-        std::thread::spawn(move || lines.for_each(drop));
-        Ok(Self { process, url, key })
-    }
-}
-
-impl Drop for Sandbox {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
 }

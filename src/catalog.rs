@@ -24,14 +24,18 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use crate::record::Seat;
 use crate::source::Order;
 
+mod passing;
 mod runs;
+
+pub use passing::{PassOver, SeatSet};
 
 use runs::Runs;
 
 /// Changes whenever a catalog of an older program must not be used again.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// How many groups are fetched at once when iterating.
 const PAGE: usize = 256;
@@ -48,6 +52,10 @@ pub struct Catalog {
     sames: Runs,
     /// Which linked pieces hang together, once it was worked out.
     unions: Option<Unions>,
+    /// A random number that tells this index from every other.
+    mark: i64,
+    /// Sealed, and not written down as such yet: counts are still kept.
+    is_pending: bool,
     /// Deletes a temporary catalog when nobody reads it any more.
     _temporary: Option<tempfile::TempPath>,
 }
@@ -80,6 +88,8 @@ pub struct Group {
     pub id: i64,
     /// The earliest time of its pieces.
     pub at: i64,
+    /// Its place in the index, for the origin of the record that is made of it.
+    pub seat: Seat,
     /// By time, then as they stand in the archive.
     pub pieces: Vec<Piece>,
 }
@@ -143,7 +153,10 @@ impl Catalog {
                 && is_sealed_for(&db, &key)
             {
                 configure(&db)?;
-                return Ok(Self { is_sealed: true, ..Self::of(db, scratch, None) });
+                let mut catalog = Self::of(db, scratch, None);
+                catalog.is_sealed = true;
+                catalog.mark = catalog.value("mark")?.and_then(|mark| mark.parse().ok()).unwrap_or_default();
+                return Ok(catalog);
             }
             fs::remove_file(path).map_err(|cause| CatalogError::Io { path: path.to_owned(), cause })?;
         }
@@ -152,7 +165,17 @@ impl Catalog {
 
     fn of(db: Connection, scratch: &Path, temporary: Option<tempfile::TempPath>) -> Self {
         let runs = || Runs::new(scratch.to_owned());
-        Self { db, is_sealed: false, last_node: 0, tokens: runs(), sames: runs(), unions: None, _temporary: temporary }
+        Self {
+            db,
+            is_sealed: false,
+            last_node: 0,
+            tokens: runs(),
+            sames: runs(),
+            unions: None,
+            mark: 0,
+            is_pending: false,
+            _temporary: temporary,
+        }
     }
 
     fn create(
@@ -175,8 +198,12 @@ impl Catalog {
              BEGIN;",
         )
         .map_err(failed)?;
-        db.execute("INSERT INTO meta VALUES ('key', ?1)", [key]).map_err(failed)?;
-        Ok(Self::of(db, scratch, temporary))
+        let mut catalog = Self::of(db, scratch, temporary);
+        catalog.mark = fastrand::i64(1..i64::MAX);
+        for (name, value) in [("key", key), ("mark", &catalog.mark.to_string())] {
+            catalog.db.execute("INSERT INTO meta VALUES (?1, ?2)", [name, value]).map_err(failed)?;
+        }
+        Ok(catalog)
     }
 
     /// Whether the catalog is complete, so that the indexing pass can be left out.
@@ -250,8 +277,29 @@ impl Catalog {
 
     /// A fact kept by [`Catalog::note`].
     pub fn noted(&self, name: &str) -> Result<Option<String>, CatalogError> {
+        self.value(&format!("note {name}"))
+    }
+
+    fn value(&self, name: &str) -> Result<Option<String>, CatalogError> {
         let mut select = self.db.prepare_cached("SELECT value FROM meta WHERE name = ?1")?;
-        Ok(select.query_row([format!("note {name}")], |row| row.get(0)).optional()?)
+        Ok(select.query_row([name], |row| row.get(0)).optional()?)
+    }
+
+    /// A number that the whole index has to be gone through for: once, by whoever seals it, and never again.
+    fn counted(
+        &self,
+        name: &str,
+        count: impl FnOnce(&Connection) -> rusqlite::Result<i64>,
+    ) -> Result<i64, CatalogError> {
+        let name = format!("count {name}");
+        if let Some(kept) = self.value(&name)?.and_then(|text| text.parse().ok()) {
+            return Ok(kept);
+        }
+        let number = count(&self.db)?;
+        if self.is_pending {
+            self.db.execute("INSERT OR REPLACE INTO meta VALUES (?1, ?2)", [&name, &number.to_string()])?;
+        }
+        Ok(number)
     }
 
     /// Counts distinct `same` numbers among pieces that have one and lack `without`, and asks about those that share one.
@@ -388,11 +436,18 @@ impl Catalog {
              INSERT INTO grp SELECT grp, min(at), min(node) FROM piece GROUP BY grp;
              CREATE INDEX grp_at ON grp (at, first);
              CREATE INDEX grp_first ON grp (first);
-             CREATE INDEX named_name ON named (name, version);
-             INSERT INTO meta VALUES ('sealed', 'yes');
-             COMMIT;",
+             CREATE INDEX named_name ON named (name, version);",
         )?;
-        self.is_sealed = true;
+        (self.is_sealed, self.is_pending) = (true, true);
+        self.group_count()?;
+        Ok(())
+    }
+
+    /// Makes the seal lasting. Without a rollback journal nothing may be written from here on.
+    fn finish(&mut self) -> Result<(), CatalogError> {
+        if std::mem::take(&mut self.is_pending) {
+            self.db.execute_batch("INSERT INTO meta VALUES ('sealed', 'yes'); COMMIT;")?;
+        }
         Ok(())
     }
 
@@ -428,7 +483,8 @@ impl Catalog {
 
     /// How many groups there are.
     pub fn group_count(&self) -> Result<u64, CatalogError> {
-        Ok(self.db.query_row("SELECT count(*) FROM grp", [], |row| row.get::<_, i64>(0))? as u64)
+        let sql = "SELECT count(*) FROM grp";
+        Ok(self.counted("groups", |db| db.query_row(sql, [], |row| row.get(0)))? as u64)
     }
 
     /// The pieces under this name, newest version last.
@@ -451,33 +507,48 @@ impl Catalog {
     /// How many groups have a piece of this kind as their newest, by version.
     pub fn newest_count(&self, kind: u8) -> Result<u64, CatalogError> {
         let sql = "SELECT count(*) FROM (SELECT kind, max(version) FROM piece GROUP BY grp) WHERE kind = ?1";
-        Ok(self.db.query_row(sql, [kind], |row| row.get::<_, i64>(0))? as u64)
+        Ok(self.counted(&format!("newest {kind}"), |db| db.query_row(sql, [kind], |row| row.get(0)))? as u64)
     }
 
     /// How many different names there are for pieces of this kind.
     pub fn name_count(&self, kind: u8) -> Result<u64, CatalogError> {
         let sql = "SELECT count(DISTINCT name) FROM named WHERE kind = ?1";
-        Ok(self.db.query_row(sql, [kind], |row| row.get::<_, i64>(0))? as u64)
+        Ok(self.counted(&format!("names {kind}"), |db| db.query_row(sql, [kind], |row| row.get(0)))? as u64)
     }
 
     /// How many named pieces of this kind carry a name that is neither a group nor that of a piece of kind `anchor`,
     /// and the first of them.
     pub fn orphans(&self, kind: u8, anchor: u8) -> Result<(u64, Option<Piece>), CatalogError> {
-        let mut select = self.db.prepare(
-            "SELECT kind, 0, version, file, offset, length, line, 0, count(*), min(rowid) FROM named AS n WHERE kind = ?1
-             AND NOT EXISTS (SELECT 1 FROM grp WHERE id = n.name)
-             AND NOT EXISTS (SELECT 1 FROM named WHERE name = n.name AND kind = ?2)",
-        )?;
-        let found = select.query_row([kind, anchor], |row| match row.get::<_, i64>(8)? {
-            0 => Ok((0, None)),
-            count => Ok((count as u64, Some(piece_of(row)?))),
-        });
-        Ok(found?)
+        let found = |wanted: &'static str| {
+            move |db: &Connection| {
+                let sql = format!(
+                    "SELECT {wanted} FROM named AS n WHERE kind = ?1
+                     AND NOT EXISTS (SELECT 1 FROM grp WHERE id = n.name)
+                     AND NOT EXISTS (SELECT 1 FROM named WHERE name = n.name AND kind = ?2)"
+                );
+                db.query_row(&sql, [kind, anchor], |row| row.get(0))
+            }
+        };
+        let count = self.counted(&format!("orphans {kind} {anchor}"), found("count(*)"))?;
+        if count == 0 {
+            return Ok((0, None));
+        }
+        let first = self.counted(&format!("first orphan {kind} {anchor}"), found("min(rowid)"))?;
+        let sql = "SELECT kind, 0, version, file, offset, length, line, 0 FROM named WHERE rowid = ?1";
+        Ok((count as u64, Some(self.db.query_row(sql, [first], piece_of)?)))
     }
 
     /// All groups in order, with their pieces.
     pub fn into_groups(self, order: Order) -> Groups {
-        Groups { catalog: self, order, page: VecDeque::new(), after: None, is_at_end: false }
+        let passing = PassOver::of(self.mark);
+        Groups { catalog: self, order, page: VecDeque::new(), after: None, is_at_end: false, passing }
+    }
+}
+
+impl Drop for Catalog {
+    fn drop(&mut self) {
+        // An index that is not lasting is made anew by the next run.
+        let _ = self.finish();
     }
 }
 
@@ -526,6 +597,8 @@ pub struct Groups {
     /// The last group's place in the order: time and first piece.
     after: Option<(i64, i64)>,
     is_at_end: bool,
+    /// Groups that need not come.
+    passing: PassOver,
 }
 
 impl Groups {
@@ -534,7 +607,13 @@ impl Groups {
         &self.catalog
     }
 
+    /// Which groups are to be passed over: may be said while groups are already coming.
+    pub fn passing(&self) -> PassOver {
+        self.passing.clone()
+    }
+
     fn fetch_page(&mut self) -> Result<(), CatalogError> {
+        self.catalog.finish()?;
         let (is_after, order) = match self.order {
             Order::Oldest => ("(at, first) > (?1, ?2)", "at, first"),
             Order::Newest => ("(at, first) < (?1, ?2)", "at DESC, first DESC"),
@@ -544,24 +623,37 @@ impl Groups {
             Order::Newest => (i64::MAX, i64::MAX),
             _ => (i64::MIN, i64::MIN),
         });
-        let sql = format!("SELECT id, at, first FROM grp WHERE {is_after} ORDER BY {order} LIMIT ?3");
+        let seats = self.passing.seats();
         let mut places = HashMap::with_capacity(PAGE);
+        let mut passed = 0;
+        self.is_at_end = true;
+        let sql = format!("SELECT id, at, first FROM grp WHERE {is_after} ORDER BY {order}");
         let mut select = self.catalog.db.prepare_cached(&sql)?;
-        let mut rows = select.query(params![at, first, PAGE as i64])?;
+        let mut rows = select.query(params![at, first])?;
         while let Some(row) = rows.next()? {
-            let (id, at, first): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            let (id, at, number): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            self.after = Some((at, number));
+            if seats.is_some_and(|seats| seats.has(number)) {
+                passed += u64::from(seats.is_some_and(|seats| seats.counts(number)));
+                continue;
+            }
             places.insert(id, self.page.len());
-            self.page.push_back(Group { id, at, pieces: Vec::new() });
-            self.after = Some((at, first));
+            let seat = Seat { index: self.catalog.mark, number, opened: None };
+            self.page.push_back(Group { id, at, seat, pieces: Vec::new() });
+            if self.page.len() == PAGE {
+                self.is_at_end = false;
+                break;
+            }
         }
-        self.is_at_end = self.page.len() < PAGE;
+        self.passing.add(passed);
         // One statement for all of them: asking for each group by itself costs more than reading its messages.
         let sql = format!(
-            "SELECT {COLUMNS}, grp FROM (SELECT id FROM grp WHERE {is_after} ORDER BY {order} LIMIT ?3)
-             CROSS JOIN piece ON grp = id ORDER BY grp, piece.at, node"
+            "SELECT {COLUMNS}, grp FROM json_each(?1) AS wanted
+             CROSS JOIN piece ON grp = wanted.value ORDER BY grp, piece.at, node"
         );
+        let ids: Vec<String> = places.keys().map(ToString::to_string).collect();
         let mut select = self.catalog.db.prepare_cached(&sql)?;
-        let mut rows = select.query(params![at, first, PAGE as i64])?;
+        let mut rows = select.query([format!("[{}]", ids.join(","))])?;
         while let Some(row) = rows.next()? {
             if let Some(&place) = places.get(&row.get(COLUMN_COUNT)?) {
                 self.page[place].pieces.push(piece_of(row)?);
@@ -698,6 +790,65 @@ mod tests {
             seen.sort_unstable();
             assert!(seen.iter().copied().eq(0..3 * PAGE as u64 + 7));
         }
+    }
+
+    #[test]
+    fn groups_that_are_done_are_passed_over_and_counted_in_every_order() {
+        let scratch = tempfile::tempdir().unwrap();
+        let count = 3 * PAGE as u64 + 7;
+        for order in [Order::Oldest, Order::Newest, Order::Archive] {
+            for begins_late in [false, true] {
+                let mut catalog = Catalog::open(None, scratch.path(), "k").unwrap();
+                for n in 0..count {
+                    catalog.put(key("t", &n.to_le_bytes()), piece(7, n)).unwrap();
+                }
+                catalog.seal().unwrap();
+                let mut groups = catalog.into_groups(order);
+                let passing = groups.passing();
+                let mut seen: Vec<_> = groups.by_ref().take(if begins_late { 3 } else { 0 }).collect();
+                let mut seats = SeatSet::default();
+                // Pieces are numbered from 1; every fifth stays, and every tenth is passed and not counted.
+                for number in (1..=count as i64).filter(|number| number % 5 != 0) {
+                    seats.insert(number, number % 10 != 1);
+                }
+                passing.set(seats);
+                seen.extend(groups);
+                let seen: Vec<_> = seen.into_iter().map(|group| group.unwrap()).collect();
+                assert!(seen.iter().all(|group| group.pieces.len() == 1));
+                assert!(seen.iter().all(|group| group.seat.number == group.pieces[0].offset as i64 + 1));
+                if begins_late {
+                    // What was read ahead comes; the rest is passed.
+                    let ahead = seen.iter().filter(|group| group.seat.number % 5 != 0).count();
+                    assert!(ahead > 0 && ahead < PAGE, "{ahead}");
+                } else {
+                    assert_eq!(seen.len() as u64, count / 5);
+                    let uncounted = (1..=count).filter(|number| number % 10 == 1).count() as u64;
+                    assert_eq!(passing.passed(), count - count / 5 - uncounted);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_index_has_a_mark_of_its_own_and_keeps_it_and_its_counts() {
+        let scratch = tempfile::tempdir().unwrap();
+        let place = scratch.path().join("x.ferry.index");
+        let mark = || {
+            let mut catalog = Catalog::open(Some(&place), scratch.path(), "k").unwrap();
+            if !catalog.is_sealed() {
+                catalog.put(1, piece(1, 1)).unwrap();
+                catalog.put_named(2, Piece { kind: 5, ..piece(1, 9) }).unwrap();
+                catalog.seal().unwrap();
+            }
+            assert_eq!(catalog.group_count().unwrap(), 1);
+            let (count, first) = catalog.orphans(5, 9).unwrap();
+            assert_eq!((count, first.map(|piece| piece.offset)), (1, Some(9)));
+            catalog.into_groups(Order::Oldest).passing().index()
+        };
+        let first = mark();
+        assert_eq!((mark(), first != 0), (first, true));
+        fs::remove_file(&place).unwrap();
+        assert_ne!(mark(), first);
     }
 
     #[test]

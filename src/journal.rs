@@ -15,7 +15,7 @@ use std::fs::{File, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, params};
 
@@ -39,14 +39,14 @@ use writer::{When, Writer};
 const APPLICATION_ID: i32 = 0x6665_7272;
 
 /// What brings a journal from each version to the next; the position is the version it starts from.
-const MIGRATIONS: &[&str] = &[include_str!("journal/schema.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("journal/schema.sql"), include_str!("journal/seats.sql")];
 
 /// Samples kept of each finding code and run.
 const SAMPLES: i64 = 20;
 
-/// Above this size a journal that was closed in order is not read from end to
-/// end before it is used: a run must resume within two seconds.
-const CHECKED_SIZE: u64 = 64 << 20;
+/// For how long a journal is checked before it is used: a run must resume within two seconds. What is damaged
+/// beyond that shows when it is read, and ends the run.
+const CHECKED_FOR: Duration = Duration::from_millis(500);
 
 /// Whose journal it is. Another target or source is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -234,10 +234,10 @@ impl Journal {
         let db = Connection::open_with_flags(path, flags).map_err(failed)?;
         db.busy_timeout(Duration::from_secs(5)).map_err(failed)?;
         let version = version(&db, path, false)?;
-        if version < MIGRATIONS.len() {
+        if version == 0 {
             return Err(JournalError::Damaged {
                 path: path.to_path_buf(),
-                what: format!("it has version {version}, and its first run has not finished setting it up"),
+                what: "its first run has not finished setting it up".to_owned(),
             });
         }
         Ok(Reader { db, path: path.to_path_buf() })
@@ -259,6 +259,11 @@ impl Journal {
     /// How many records stand where.
     pub async fn counts(&self) -> Result<Counts, JournalError> {
         self.view(|view| view.counts()).await
+    }
+
+    /// Whether any record is done.
+    pub async fn has_done(&self) -> Result<bool, JournalError> {
+        self.view(|view| view.has_done()).await
     }
 
     /// Begins a run; `command` is what was asked for, without secrets.
@@ -459,11 +464,22 @@ fn version(db: &Connection, path: &Path, is_new: bool) -> Result<usize, JournalE
     }
 }
 
+/// What is damaged, as far as it can be seen in a short time.
+fn check(db: &mut Connection) -> rusqlite::Result<Option<String>> {
+    let until = Instant::now() + CHECKED_FOR;
+    db.progress_handler(1_000, Some(move || Instant::now() >= until))?;
+    let checked = db.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
+    db.progress_handler(0, None::<fn() -> bool>)?;
+    match checked {
+        Ok(what) => Ok((what != "ok").then_some(what)),
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// Sets an open database up for writing: settings, migrations, soundness, identity.
 fn prepare(db: &mut Connection, path: &Path, is_new: bool, identity: &Identity) -> Result<(), JournalError> {
     let failed = |cause| JournalError::of_sqlite(path, cause);
-    // A crashed run leaves its log beside the file; it is read back by the first statement.
-    let was_closed_in_order = !Path::new(&format!("{}-wal", path.display())).exists();
     let version = version(db, path, is_new)?;
     db.busy_timeout(Duration::from_secs(10)).map_err(failed)?;
     db.pragma_update(None, "foreign_keys", true).map_err(failed)?;
@@ -474,13 +490,9 @@ fn prepare(db: &mut Connection, path: &Path, is_new: bool, identity: &Identity) 
     db.pragma_update(None, "cache_size", -16_384).map_err(failed)?;
     db.set_prepared_statement_cache_capacity(64);
     if version > 0 {
-        let size = std::fs::metadata(path).map(|meta| meta.len()).unwrap_or(0);
-        if !(was_closed_in_order && size > CHECKED_SIZE) {
-            let what: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(failed)?;
-            if what != "ok" {
-                return Err(JournalError::Damaged { path: path.to_path_buf(), what });
-            }
-        }
+        check(db)
+            .map_err(failed)?
+            .map_or(Ok(()), |what| Err(JournalError::Damaged { path: path.to_path_buf(), what }))?;
     }
     let change = db.transaction().map_err(failed)?;
     for migration in &MIGRATIONS[version..] {

@@ -24,11 +24,14 @@ use std::thread::{self, JoinHandle};
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
+use crate::catalog::PassOver;
 use crate::check;
 use crate::finding::Finding;
 use crate::mapping::{Converted, Mapping, Rejected};
 use crate::record::{Body, Oddity, Origin, Record, RecordId};
 use crate::source::{ReadError, Reader};
+
+pub mod passing;
 
 /// How many records travel together.
 const BATCH_RECORDS: usize = 32;
@@ -59,6 +62,11 @@ pub struct Selection {
 }
 
 impl Selection {
+    /// When a record was opened, as far as this selection is concerned.
+    fn opened(record: &Record) -> Option<Timestamp> {
+        record.created_at.or_else(|| record.entries.iter().filter_map(|e| e.created_at).min())
+    }
+
     fn wants_id(&self, id: &RecordId) -> bool {
         self.only.is_empty() || self.only.contains(&id.original) || self.only.contains(&id.to_string())
     }
@@ -71,10 +79,7 @@ impl Selection {
         if self.since.is_none() && self.until.is_none() {
             return true;
         }
-        let Some(opened) = record.created_at.or_else(|| record.entries.iter().filter_map(|e| e.created_at).min())
-        else {
-            return true;
-        };
+        let Some(opened) = Self::opened(record) else { return true };
         self.since.is_none_or(|since| opened >= since) && self.until.is_none_or(|until| opened < until)
     }
 }
@@ -83,6 +88,8 @@ impl Selection {
 pub struct Flow {
     /// What became of each record, in the reader's order.
     pub records: mpsc::Receiver<Converted>,
+    /// How many records are passed over on the way (see [`passing`]).
+    pub passed: PassOver,
     /// The threads that work on them.
     pub crew: Crew,
 }
@@ -129,6 +136,7 @@ fn spawn_with(
     convert: impl Fn(Record) -> Converted + Send + Sync + 'static,
 ) -> Flow {
     let (sender, records) = mpsc::channel(WAITING_RECORDS);
+    let passed = reader.passing.clone();
     let shared =
         Arc::new(Shared { source, is_over: AtomicBool::new(false), turn: Mutex::new(0), turned: Condvar::new() });
     let converters = thread::available_parallelism().map_or(1, NonZero::get).min(MOST_CONVERTERS);
@@ -141,7 +149,7 @@ fn spawn_with(
         threads.push(start("foxferry-convert", move || convert_batches(&shared, &queue, &*convert, &sender)));
     }
     threads.push(start("foxferry-read", move || read_batches(&shared, reader, &selection, &work)));
-    Flow { records, crew: Crew { threads } }
+    Flow { records, passed, crew: Crew { threads } }
 }
 
 fn start(name: &str, run: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
@@ -180,6 +188,10 @@ fn read_batches(shared: &Shared, mut reader: Reader, selection: &Selection, work
                 Err(broken_reader(&shared.source, &panic, panics))
             }
         };
+        let mut item = item;
+        if let Ok(record) = &mut item {
+            passing::note_time(record);
+        }
         let is_wanted = match &item {
             Ok(record) => selection.wants(record),
             Err(rejected) => selection.wants_id(&rejected.id),

@@ -50,6 +50,27 @@ pub struct Origin {
     pub file: Arc<str>,
     /// The place inside the file.
     pub place: Place,
+    /// Where the record stands in the archive's index; `None` for everything that is not a record as a whole.
+    pub seat: Option<Seat>,
+}
+
+/// Where a record stands in one index of an archive, for programs: what a journal remembers so that a later run need
+/// not read the record again.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Seat {
+    /// Which index: a random number that it got when it was made.
+    pub index: i64,
+    /// Which place in it: the number of the record's first piece.
+    pub number: i64,
+    /// When the record was opened, as a selection sees it, in milliseconds since 1970, rounded down; `None`: unknown.
+    pub opened: Option<i64>,
+}
+
+impl fmt::Debug for Seat {
+    // Without the index: readings of one archive over two indexes show alike.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}", self.number)
+    }
 }
 
 /// A place inside a file.
@@ -66,17 +87,17 @@ pub enum Place {
 impl Origin {
     /// The file as a whole.
     pub fn whole(file: &Arc<str>) -> Self {
-        Self { file: Arc::clone(file), place: Place::Whole }
+        Self { file: Arc::clone(file), place: Place::Whole, seat: None }
     }
 
     /// A line of the file, counted from 1.
     pub fn line(file: &Arc<str>, line: u64) -> Self {
-        Self { file: Arc::clone(file), place: Place::Line(line) }
+        Self { file: Arc::clone(file), place: Place::Line(line), seat: None }
     }
 
     /// A byte of the file, counted from 0.
     pub fn byte(file: &Arc<str>, byte: u64) -> Self {
-        Self { file: Arc::clone(file), place: Place::Byte(byte) }
+        Self { file: Arc::clone(file), place: Place::Byte(byte), seat: None }
     }
 }
 

@@ -72,6 +72,11 @@ pub enum Event<'a> {
         /// Whether an earlier run had settled it, so that nothing was sent now.
         is_from_before: bool,
     },
+    /// Records that an earlier run had done were not read again.
+    PassedOver {
+        /// How many.
+        records: u64,
+    },
     /// A request will be tried again.
     Retry {
         /// Which record.

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::catalog::CatalogError;
+use crate::catalog::{CatalogError, PassOver};
 use crate::input::{Head, Input};
 use crate::record::{Oddity, Origin, Record, RecordId};
 
@@ -87,13 +87,22 @@ pub struct Shape {
 pub struct Reader {
     /// What the indexing pass found out about the archive as a whole.
     pub facts: Facts,
+    /// What it need not read; without an index it reads everything.
+    pub passing: PassOver,
     records: Box<dyn Iterator<Item = Result<Record, ReadError>> + Send>,
 }
 
 impl Reader {
     /// Puts facts and records together.
     pub fn new(facts: Facts, records: impl Iterator<Item = Result<Record, ReadError>> + Send + 'static) -> Self {
-        Self { facts, records: Box::new(records) }
+        Self { facts, passing: PassOver::default(), records: Box::new(records) }
+    }
+
+    /// Ties the reader to what its groups may pass over (`Groups::passing`).
+    ///
+    /// Every record must carry the seat of its group in its origin, and no group may give more than one record.
+    pub fn passing(self, passing: PassOver) -> Self {
+        Self { passing, ..self }
     }
 }
 

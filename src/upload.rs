@@ -18,6 +18,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::catalog::PassOver;
 use crate::content::Content;
 use crate::conversation::{Conversation, ThreadKind};
 use crate::freescout::{Client, Directory};
@@ -84,6 +85,8 @@ pub struct Options {
     pub mapping: Option<blake3::Hash>,
     /// What was asked for, without secrets, for the journal.
     pub command: String,
+    /// Records that the reader passes over because they are done: counted as done before.
+    pub passed: PassOver,
 }
 
 impl Default for Options {
@@ -104,6 +107,7 @@ impl Default for Options {
             staff_may_be_customers: false,
             mapping: None,
             command: String::from("import"),
+            passed: PassOver::default(),
         }
     }
 }
@@ -159,7 +163,7 @@ pub async fn run(
     let begun = Instant::now();
     let requests_before = client.requests_sent();
     let run = journal.begin_run(&options.command).await.map_err(UploadError::Journal)?;
-    let is_known = journal.counts().await.map_err(UploadError::Journal)?.done > 0;
+    let is_known = journal.has_done().await.map_err(UploadError::Journal)?;
     let line = Line::new(
         client.clone(),
         directory.clone(),
@@ -173,6 +177,7 @@ pub async fn run(
     let mut result = carry_all(&carrier, &mut items).await;
     // The reader's OS threads end when nobody listens any more.
     drop(items);
+    carrier.count_passed();
     if result.is_ok() && !stop.is_asked() {
         result = sweep(&carrier).await;
     }
@@ -197,9 +202,9 @@ pub async fn run(
 /// Gives every item a task, in order, as places become free.
 async fn carry_all(carrier: &Arc<Carrier>, items: &mut mpsc::Receiver<Converted>) -> Result<(), UploadError> {
     let line = &carrier.line;
-    // Twice as many records as requests, so that the journal and the people of the next are ready when a
-    // request may be sent; but one at a time when strict order is wanted.
-    let places = if line.options.concurrency <= 1 { 1 } else { line.options.concurrency * 2 };
+    // More records than requests, so that the journal and the people of the next are ready when a request may be
+    // sent: each waits for the disk about as often as for FreeScout. But one at a time when strict order is wanted.
+    let places = if line.options.concurrency <= 1 { 1 } else { line.options.concurrency * 4 };
     let slots = Arc::new(Semaphore::new(places));
     let mut tasks: JoinSet<Result<(), Halt>> = JoinSet::new();
     let mut fatal = None;
@@ -227,6 +232,7 @@ async fn carry_all(carrier: &Arc<Carrier>, items: &mut mpsc::Receiver<Converted>
         };
         match line.unless_asked(next).await {
             Ok(Some((item, slot))) => {
+                carrier.count_passed();
                 let carrier = Arc::clone(carrier);
                 let first = ahead.first.take();
                 tasks.spawn(async move { carrier.carry(item, slot, first).await });

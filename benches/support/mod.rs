@@ -10,6 +10,8 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+pub mod server;
+
 /// The program under test, as `cargo bench` built it.
 pub const FOXFERRY: &str = env!("CARGO_BIN_EXE_foxferry");
 

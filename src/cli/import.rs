@@ -199,6 +199,9 @@ impl Run<'_> {
             reporter.event(&Event::Finding(&Finding::new(codes::MAP_DEFAULT_MAILBOX, message)));
         }
         let selection = archive::selection(&self.args.selection);
+        self.runtime
+            .block_on(pipeline::passing::prepare(&reader.passing, self.archive.source.name(), &journal, &selection))
+            .map_err(|error| journals::failure_of(&error))?;
         let flow = pipeline::spawn(reader, Arc::clone(&self.mapping), selection);
         let defaults = upload::Options::default();
         let options = upload::Options {
@@ -210,6 +213,7 @@ impl Run<'_> {
             appends_messages: self.args.append == Append::Messages,
             mapping: Some(self.mapping.hash()),
             command: self.command(),
+            passed: flow.passed,
             ..defaults
         };
         let sent = self.runtime.block_on(upload::run(

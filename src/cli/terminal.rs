@@ -208,6 +208,14 @@ impl Reporter for Terminal {
                     }
                 }
             }
+            Event::PassedOver { records } => {
+                state.sums.read += records;
+                state.sums.done += records;
+                state.before += records;
+                if let Some(bar) = &state.bar {
+                    bar.inc(*records);
+                }
+            }
             Event::Finding(finding) if self.verbose() > 1 => {
                 let text = foxferry::report::tally::sample_of(finding);
                 self.message(state, &format!("{} {text}", finding.code));

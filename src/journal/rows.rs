@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Result, params};
 
 use super::Place;
 use crate::finding::{Finding, Severity};
-use crate::record::{Origin, RecordId};
+use crate::record::{Origin, RecordId, Seat};
 use crate::report::Outcome;
 
 /// A short digest of one field, 8 bytes of BLAKE3: enough to see that something differs, too little to give it away.
@@ -401,11 +401,12 @@ struct Found {
     reason: Option<String>,
     key: Option<Key>,
     attempts: u32,
+    seat: Option<Seat>,
 }
 
 fn find(db: &Connection, id: &RecordId) -> Result<Option<Found>> {
     db.prepare_cached(
-        "SELECT id, state, conversation, reason, mailbox, opened_at, key_digest, attempts
+        "SELECT id, state, conversation, reason, mailbox, opened_at, key_digest, attempts, seat_index, seat, seat_opened
          FROM records WHERE source = ?1 AND original = ?2",
     )?
     .query_row(params![id.source, id.original], |row| {
@@ -416,9 +417,27 @@ fn find(db: &Connection, id: &RecordId) -> Result<Option<Found>> {
             reason: row.get(3)?,
             key: key_of(row, 4)?,
             attempts: row.get(7)?,
+            seat: seat_of(row, 8)?,
         })
     })
     .optional()
+}
+
+/// The seat in three columns from `column` on.
+fn seat_of(row: &rusqlite::Row<'_>, column: usize) -> Result<Option<Seat>> {
+    let index: Option<i64> = row.get(column)?;
+    let number: Option<i64> = row.get(column + 1)?;
+    let opened = row.get(column + 2)?;
+    Ok(index.zip(number).map(|(index, number)| Seat { index, number, opened }))
+}
+
+/// The archive has another index than when the record was last read.
+fn reseat(db: &Connection, found: &Found, seat: Option<Seat>) -> Result<()> {
+    if let Some(seat) = seat.filter(|_| found.seat != seat) {
+        db.prepare_cached("UPDATE records SET seat_index = ?2, seat = ?3, seat_opened = ?4 WHERE id = ?1")?
+            .execute(params![found.row.0, seat.index, seat.number, seat.opened])?;
+    }
+    Ok(())
 }
 
 /// The key in three columns from `column` on.
@@ -436,13 +455,14 @@ fn insert(db: &Connection, admission: &Admission, state: &str, reason: Option<&s
     let file = file_of(db, &admission.origin.file)?;
     let (place_kind, place) = place_of(admission.origin.place);
     let mapping = admission.mapping.map(|hash| hash.as_bytes()[..16].to_vec());
+    let seat = admission.origin.seat;
     db.prepare_cached(
         "INSERT INTO records (source, original, file, place_kind, place, rules, mapping, state, reason, run,
-                              admitted_at, settled_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+                              admitted_at, settled_at, seat_index, seat, seat_opened)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
          ON CONFLICT (source, original) DO UPDATE SET
              file = ?3, place_kind = ?4, place = ?5, rules = ?6, mapping = ?7, state = ?8, reason = ?9, run = ?10,
-             settled_at = ?12
+             settled_at = ?12, seat_index = ?13, seat = ?14, seat_opened = ?15
          RETURNING id",
     )?
     .query_row(
@@ -459,6 +479,9 @@ fn insert(db: &Connection, admission: &Admission, state: &str, reason: Option<&s
             admission.run.0,
             now,
             (state != "open").then_some(now),
+            seat.map(|seat| seat.index),
+            seat.map(|seat| seat.number),
+            seat.and_then(|seat| seat.opened),
         ],
         |row| row.get(0).map(RecordRow),
     )
@@ -468,6 +491,7 @@ pub(super) fn admit(db: &Connection, admission: &Admission, now: i64) -> Result<
     let Some(found) = find(db, &admission.id)? else {
         return insert(db, admission, "open", None, now).map(Admitted::New);
     };
+    reseat(db, &found, admission.origin.seat)?;
     match outcome_of(&found.state) {
         // Nothing was ever sent for these: a changed mapping may send them now.
         Some(Outcome::Skipped | Outcome::Rejected) => insert(db, admission, "open", None, now).map(Admitted::New),
@@ -532,6 +556,7 @@ pub(super) fn set_aside(
     now: i64,
 ) -> Result<Settled> {
     if let Some(found) = find(db, &admission.id)? {
+        reseat(db, &found, admission.origin.seat)?;
         let earlier = outcome_of(&found.state);
         let is_carried = matches!(earlier, Some(Outcome::Done | Outcome::Dead));
         // What was carried, or begun, is not undone by a rule that came later.

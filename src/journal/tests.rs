@@ -1,5 +1,6 @@
 use super::*;
 use crate::conversation::ThreadKind;
+use crate::record::Seat;
 
 fn identity() -> Identity {
     Identity { target: "https://desk.example.org".to_owned(), source: "zendesk".to_owned() }
@@ -227,7 +228,7 @@ fn a_newer_journal_is_refused_and_names_both_versions() {
 
     let error = Journal::open(&path, &identity()).err().unwrap();
 
-    assert!(matches!(error, JournalError::Newer { found: 99, known: 1, .. }), "{error}");
+    assert!(matches!(error, JournalError::Newer { found: 99, known: 2, .. }), "{error}");
 }
 
 #[test]
@@ -311,4 +312,70 @@ async fn a_person_is_asked_for_and_then_known() {
     assert_eq!(journal.person("mark@example.org").await.unwrap(), Some(PersonRow { customer: None, is_ours: false }));
     journal.settle_person("mark@example.org", 3, true).await.unwrap();
     assert_eq!(journal.person("mark@example.org").await.unwrap(), Some(PersonRow { customer: Some(3), is_ours: true }));
+}
+
+#[tokio::test]
+async fn only_done_records_have_their_seats_named_and_another_index_moves_them() {
+    let journal = Journal::in_memory(&identity()).unwrap();
+    let run = journal.begin_run("import").await.unwrap();
+    let seated = |original: &str, index, number, opened| {
+        let mut admission = admission(original, run);
+        admission.origin.seat = Some(Seat { index, number, opened });
+        admission
+    };
+    for (original, number) in [("1", 10), ("2", 20), ("3", 30)] {
+        let Admitted::New(record) = journal.admit(seated(original, 5, number, Some(number * 1_000))).await.unwrap()
+        else {
+            panic!("not new")
+        };
+        if original != "2" {
+            let step = journal.start(record, create(4)).await.unwrap();
+            journal.settle(step, Settlement { ends_record: true, ..Settlement::default() }).await.unwrap();
+        }
+    }
+    let seats = |index| {
+        journal.view(move |view| {
+            let mut seats = Vec::new();
+            view.done_seats(index, |number, opened| seats.push((number, opened)))?;
+            Ok((seats, view.done_seat_of(&RecordId::new("zendesk", "3"), index)?))
+        })
+    };
+    assert_eq!(seats(5).await.unwrap(), (vec![(10, Some(10_000)), (30, Some(30_000))], Some(30)));
+    assert_eq!(seats(6).await.unwrap(), (vec![], None));
+
+    let admitted = journal.admit(seated("3", 6, 7, None)).await.unwrap();
+
+    assert!(matches!(admitted, Admitted::Settled(_)));
+    assert_eq!(seats(5).await.unwrap(), (vec![(10, Some(10_000))], None));
+    assert_eq!(seats(6).await.unwrap(), (vec![(7, None)], Some(7)));
+    // Without an index nothing is known to have moved.
+    journal.admit(admission("3", run)).await.unwrap();
+    assert_eq!(seats(6).await.unwrap().1, Some(7));
+}
+
+#[tokio::test]
+async fn a_journal_of_the_first_version_is_read_and_brought_up_to_date() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("old.ferry");
+    let old = Connection::open(&path).unwrap();
+    old.execute_batch(MIGRATIONS[0]).unwrap();
+    old.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+    old.pragma_update(None, "user_version", 1).unwrap();
+    let Identity { target, source } = identity();
+    old.execute("INSERT INTO identity VALUES (1, ?1, ?2, 0)", [target, source]).unwrap();
+    old.execute_batch(
+        "INSERT INTO files VALUES (1, 'a.json');
+         INSERT INTO records (source, original, file, place_kind, place, rules, state, conversation, admitted_at)
+         VALUES ('zendesk', '1', 1, 'line', 1, '', 'done', 77, 0);",
+    )
+    .unwrap();
+    drop(old);
+    assert_eq!(Journal::open_read_only(&path).unwrap().counts().unwrap().done, 1);
+
+    let journal = Journal::open(&path, &identity()).unwrap();
+
+    let run = journal.begin_run("import").await.unwrap();
+    let Admitted::Settled(settled) = journal.admit(admission("1", run)).await.unwrap() else { panic!("not settled") };
+    assert_eq!(settled.conversation, Some(77));
+    assert!(journal.has_done().await.unwrap());
 }

@@ -132,7 +132,7 @@ fn origin_of(row: &Row<'_>, column: usize) -> Result<Origin> {
         "byte" => Place::Byte(place),
         _ => Place::Whole,
     };
-    Ok(Origin { file: Arc::from(file), place })
+    Ok(Origin { file: Arc::from(file), place, seat: None })
 }
 
 fn id_of(row: &Row<'_>, column: usize) -> Result<RecordId> {
@@ -180,6 +180,34 @@ impl<'a> View<'a> {
         counts.threads = count("SELECT count(*) FROM threads WHERE remote IS NOT NULL")?;
         counts.attachments = count("SELECT count(*) FROM attachments WHERE remote IS NOT NULL")?;
         Ok(counts)
+    }
+
+    /// Whether any record is done.
+    pub fn has_done(&self) -> Result<bool> {
+        self.db.prepare_cached("SELECT 1 FROM records WHERE state = 'done' LIMIT 1")?.exists([])
+    }
+
+    /// The places in this index of all records that are done, each with the time at which it was opened.
+    pub fn done_seats(&self, index: i64, mut each: impl FnMut(i64, Option<i64>)) -> Result<()> {
+        let mut rows = self.db.prepare_cached(
+            "SELECT seat, seat_opened FROM records WHERE state = 'done' AND seat IS NOT NULL AND seat_index = ?1",
+        )?;
+        let mut rows = rows.query([index])?;
+        while let Some(row) = rows.next()? {
+            each(row.get(0)?, row.get(1)?);
+        }
+        Ok(())
+    }
+
+    /// The place in this index of a record; `None`: it is not done, or was read over another index.
+    pub fn done_seat_of(&self, id: &RecordId, index: i64) -> Result<Option<i64>> {
+        self.db
+            .prepare_cached(
+                "SELECT seat FROM records
+                 WHERE source = ?1 AND original = ?2 AND state = 'done' AND seat IS NOT NULL AND seat_index = ?3",
+            )?
+            .query_row(params![id.source, id.original, index], |row| row.get(0))
+            .optional()
     }
 
     /// What became of a record; `None`: it was never taken up, or is open.

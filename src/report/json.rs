@@ -51,6 +51,9 @@ enum Line<'a> {
         reason: Option<&'a str>,
         is_from_before: bool,
     },
+    PassedOver {
+        records: u64,
+    },
     Retry {
         record: String,
         after_seconds: f64,
@@ -81,6 +84,7 @@ impl<W: Write + Send> Reporter for JsonLines<W> {
                 reason: *reason,
                 is_from_before: *is_from_before,
             },
+            Event::PassedOver { records } => Line::PassedOver { records: *records },
             Event::Retry { record, after, reason } => {
                 Line::Retry { record: record.to_string(), after_seconds: after.as_secs_f64(), reason }
             }

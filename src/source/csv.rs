@@ -161,10 +161,10 @@ impl Source for Csv {
         let files = input.files().to_vec();
         let header = tables.first().map(|table| table.layout.header.clone()).unwrap_or_default();
         let tables = tables.into_iter().map(|table| table.finish(&settings, &pass, &header)).collect();
-        Ok(Reader::new(
-            facts,
-            Records { groups: catalog.into_groups(reading.order), tables, files, is_over: false, _input: input },
-        ))
+        let groups = catalog.into_groups(reading.order);
+        let passing = groups.passing();
+        let records = Records { groups, tables, files, is_over: false, _input: input };
+        Ok(Reader::new(facts, records).passing(passing))
     }
 }
 
@@ -691,7 +691,9 @@ impl Records {
                 }
             }
         }
-        build::record(&self.tables[0].reading, rows, &self.files)
+        let mut record = build::record(&self.tables[0].reading, rows, &self.files)?;
+        record.origin.seat = Some(group.seat);
+        Ok(record)
     }
 }
 

@@ -69,8 +69,10 @@ impl Source for Mbox {
             None => index(&input, reading, &mut catalog, &zone)?,
         };
         let facts = Facts { records: catalog.group_count()?, ..facts };
-        let records = read::records(self.name(), &input, catalog.into_groups(reading.order), reading.shape, &zone);
-        Ok(Reader::new(facts, records))
+        let groups = catalog.into_groups(reading.order);
+        let passing = groups.passing();
+        let records = read::records(self.name(), &input, groups, reading.shape, &zone);
+        Ok(Reader::new(facts, records).passing(passing))
     }
 }
 

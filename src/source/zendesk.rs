@@ -69,13 +69,10 @@ impl Source for Zendesk {
         }
         let notes = catalog.noted("pass")?.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
         let (facts, totals, is_single) = facts(&catalog, &input, &notes)?;
-        let records = records::Tickets::new(
-            catalog.into_groups(reading.order),
-            input,
-            is_single,
-            totals.unlinked > totals.unlinked_bare,
-        );
-        Ok(Reader::new(facts, records))
+        let groups = catalog.into_groups(reading.order);
+        let passing = groups.passing();
+        let records = records::Tickets::new(groups, input, is_single, totals.unlinked > totals.unlinked_bare);
+        Ok(Reader::new(facts, records).passing(passing))
     }
 }
 

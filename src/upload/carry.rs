@@ -49,6 +49,8 @@ pub(super) struct Carrier {
     /// Bytes that a request may have; falls when the target takes less.
     budget: AtomicU64,
     pub(super) summary: Mutex<Summary>,
+    /// How many records that the reader passed over are counted in the summary.
+    passed: AtomicU64,
     /// Whether it was said that the target has no tags.
     has_said_no_tags: AtomicBool,
     /// Held by the first create of a run until FreeScout has shown that it takes imported conversations as such.
@@ -104,6 +106,7 @@ impl Carrier {
             parking: Arc::new(Semaphore::new(PARKED)),
             budget,
             summary: Mutex::new(Summary::default()),
+            passed: AtomicU64::new(0),
             has_said_no_tags: AtomicBool::new(false),
             first: Arc::new(tokio::sync::Mutex::new(is_first_known)),
         }
@@ -117,6 +120,20 @@ impl Carrier {
     pub(super) async fn first(&self) -> Option<First> {
         let first = Arc::clone(&self.first).lock_owned().await;
         (!*first).then_some(first)
+    }
+
+    /// Counts what the reader has passed over since it was last asked.
+    pub(super) fn count_passed(&self) {
+        let passed = self.line.options.passed.passed();
+        let records = passed - self.passed.swap(passed, Ordering::Relaxed);
+        if records > 0 {
+            self.sum(|sum| {
+                sum.read += records;
+                sum.done += records;
+                sum.done_before += records;
+            });
+            self.line.reporter.event(&Event::PassedOver { records });
+        }
     }
 
     /// Carries one record to its outcome.

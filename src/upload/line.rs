@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::OwnedMutexGuard;
+use tokio::sync::{OwnedMutexGuard, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -75,6 +75,8 @@ pub(super) struct Line {
     pub(super) run: RunId,
     /// Writes that are in flight.
     writes: AtomicUsize,
+    /// The right to have an intent on disk and wait for a place in flight.
+    ahead: Semaphore,
     /// Findings so far, by severity.
     findings: [AtomicU64; 3],
 }
@@ -90,6 +92,7 @@ impl Line {
         run: RunId,
     ) -> Self {
         let limiter = Limiter::new(options.concurrency, options.rate);
+        let most = options.concurrency;
         let halt = CancellationToken::new();
         Self {
             client,
@@ -102,6 +105,7 @@ impl Line {
             halt,
             run,
             writes: AtomicUsize::new(0),
+            ahead: Semaphore::new(most_ahead(most)),
             findings: Default::default(),
         }
     }
@@ -190,7 +194,19 @@ impl Line {
         }
     }
 
+    /// Waits as long as a step of this kind may wait: a create is something new; the steps after it belong to
+    /// what is already there.
+    async fn unless_ended<T>(&self, kind: StepKind, work: impl Future<Output = T>) -> Result<T, Halt> {
+        match kind {
+            StepKind::Create => self.unless_asked(work).await,
+            _ => self.unless_stopped(work).await,
+        }
+    }
+
     /// Sends a request that changes something, with its intent durable before the first byte leaves.
+    ///
+    /// The disk's sync costs no place in flight: the intents of the next few are made durable while all places are
+    /// taken. Few, since a killed run leaves them behind, and nobody can tell them from those that were sent.
     ///
     /// What certainly had no effect (throttled, no connection) is sent again here; all else is for the caller.
     pub(super) async fn write<T, F>(
@@ -205,13 +221,16 @@ impl Line {
     {
         let mut attempt = 1;
         loop {
-            // A create is something new; the steps after it belong to what is already there.
-            let permit = if intent.kind == StepKind::Create {
-                self.unless_asked(self.limiter.permit()).await?
-            } else {
-                self.unless_stopped(self.limiter.permit()).await?
-            };
+            let ahead = self.unless_ended(intent.kind, self.ahead.acquire()).await?;
             let step = self.journal.start(record, intent.clone()).await?;
+            let permit = match self.unless_ended(intent.kind, self.limiter.permit()).await {
+                Ok(permit) => permit,
+                Err(halt) => {
+                    self.journal.refused(step, "not sent: the run ended before").await?;
+                    return Err(halt.into());
+                }
+            };
+            drop(ahead);
             let _in_flight = InFlight::new(&self.writes);
             let sent_at = Instant::now();
             let error = match self.unless_stopped(call()).await? {
@@ -313,6 +332,11 @@ impl Line {
     pub(super) async fn sleep(&self, wait: Duration) -> Result<(), Halt> {
         self.unless_asked(tokio::time::sleep(wait)).await
     }
+}
+
+/// How many intents may be on disk beyond the requests in flight.
+pub(super) fn most_ahead(concurrency: usize) -> usize {
+    (concurrency / 2).clamp(1, 8)
 }
 
 /// Counts a write for as long as it is in flight, however it ends.

@@ -82,3 +82,72 @@ fn two_imports_at_once_into_one_journal_are_refused() {
     assert!(first.wait().unwrap().success());
     assert_eq!(sandbox.count("conversations"), CONVERSATIONS);
 }
+
+/// The sum of `passed_over` and the number of `outcome` lines of an import with `--json`, and its sums.
+fn passed_over(ran: &Ran) -> (u64, usize, Value) {
+    let events = ran.events();
+    let named = |name: &'static str| events.iter().filter(move |event| event["event"] == name);
+    let passed = named("passed_over").map(|event| event["records"].as_u64().unwrap()).sum();
+    (passed, named("outcome").count(), named("finished").next().unwrap().clone())
+}
+
+#[test]
+fn what_is_done_is_not_read_again_and_counts_as_before() {
+    let place = Place::new();
+    let archive = place.write("a.mbox", mbox_of(CONVERSATIONS as usize));
+    let sandbox = Sandbox::start(&place, &[]);
+    let import = |options: &str| Ran::of(&mut sandbox.import(&place, &archive, &format!("--json {options}"))).exits(0);
+    import("--limit 20");
+    let ids: Vec<String> = {
+        let ran = import("--limit 20");
+        // A limit counts what is done, in its order.
+        let (passed, outcomes, sums) = passed_over(&ran);
+        assert_eq!((passed, outcomes, sums["done_before"].as_u64()), (0, 20, Some(20)));
+        ran.events().iter().filter_map(|event| event["record"].as_str().map(str::to_owned)).collect()
+    };
+    let of = |options: &str, order: &str| {
+        let (passed, outcomes, sums) = passed_over(&import(&format!("{options} {order}")));
+        assert_eq!(passed + outcomes as u64, sums["read"].as_u64().unwrap(), "{options}");
+        let number = |name: &str| sums[name].as_u64().unwrap();
+        (number("read"), number("done_before"), outcomes)
+    };
+    // One that is done, and one that the archive does not hold.
+    let only = format!("--only {} --only {} --only nobody", ids[0], ids[7].split_once(':').unwrap().1);
+    let (read, before, _) = of(&only, "");
+    assert_eq!((read, before), (2, 2));
+    for order in ["", "--order newest", "--order archive"] {
+        let (read, before, _) = of("--until 1990-01-01", order);
+        assert_eq!((read, before), (0, 0), "{order}");
+    }
+    let (read, before, _) = of("--since 1990-01-01", "--order newest");
+    assert_eq!((read, before), (CONVERSATIONS, 20));
+    for order in ["", "--order newest", "--order archive"] {
+        let (read, before, _) = of("", order);
+        assert_eq!((read, before), (CONVERSATIONS, CONVERSATIONS), "{order}");
+    }
+    assert_eq!(sandbox.requests("POST /conversations"), CONVERSATIONS);
+}
+
+#[test]
+fn an_archive_that_has_grown_is_read_anew_and_only_what_is_new_is_sent() {
+    let place = Place::new();
+    let archive = place.write("a.mbox", mbox_of(30));
+    let sandbox = Sandbox::start(&place, &[]);
+    Ran::of(&mut sandbox.import(&place, &archive, "")).exits(0);
+    // The new ones stand first, so that places in the old index mean other records in the new one.
+    let grown = mbox_of(40);
+    let begins = grown.match_indices("\nFrom ").nth(59).map(|(at, _)| at + 1).unwrap();
+    place.write("a.mbox", format!("{}{}", &grown[begins..], &grown[..begins]));
+
+    let (_, _, sums) = passed_over(&Ran::of(&mut sandbox.import(&place, &archive, "--json")).exits(0));
+
+    assert_eq!((&sums["read"], &sums["done_before"]), (&Value::from(40), &Value::from(30)));
+    assert_eq!((sandbox.count("conversations"), sandbox.requests("POST /conversations")), (40, 40));
+    // And from now on the new index is the one that counts.
+    std::fs::remove_file(place.path().join("a.ferry.index")).unwrap();
+    for _ in 0..2 {
+        let (_, _, sums) = passed_over(&Ran::of(&mut sandbox.import(&place, &archive, "--json")).exits(0));
+        assert_eq!((&sums["read"], &sums["done_before"]), (&Value::from(40), &Value::from(40)));
+    }
+    assert_eq!(sandbox.count("conversations"), 40);
+}

@@ -242,7 +242,11 @@ impl Worker {
         }
         let folder = Arc::clone(&self.input.files()[first.file as usize].shown);
         let messages = messages.into_iter().map(|(_, message)| message).collect();
-        Ok(conversation::record(self.source, messages, &self.own, &folder))
+        let mut record = conversation::record(self.source, messages, &self.own, &folder);
+        if let Some(record) = &mut record {
+            record.origin.seat = Some(group.seat);
+        }
+        Ok(record)
     }
 
     fn message(&self, piece: &Piece, envelope: &[u8], bytes: &[u8], is_repeated: bool, origin: Origin) -> Message {

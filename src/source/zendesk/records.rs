@@ -56,7 +56,10 @@ impl Iterator for Tickets {
             shown: HashSet::new(),
             oddities: Vec::new(),
         };
-        Some(desk.record(&group))
+        Some(desk.record(&group).map(|mut record| {
+            record.origin.seat = Some(group.seat);
+            record
+        }))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Every instant of the crash table in `docs/journal.md` that a server can bring about.
 
 use super::*;
+use crate::upload::line::most_ahead;
 
 /// Runs twelve records against these faults, and expects all of them to be there once.
 async fn comes_through(faults: &[&str]) -> (Rig, Summary) {
@@ -272,6 +273,43 @@ async fn a_run_that_is_killed_at_any_instant_is_finished_by_the_next() {
     assert_eq!(summary.done, 60, "{}", rig.heard.all());
     rig.is_sound(60);
     assert_eq!((rig.state("threads"), rig.state("customers")), (120, 5));
+}
+
+#[tokio::test]
+async fn a_killed_run_leaves_few_intents_behind_that_were_never_sent() {
+    for concurrency in [1, 4, 8] {
+        let mut rig = Rig::start().await;
+        rig.options.concurrency = concurrency;
+        // These are answered, and their customers are known; after them nothing comes back.
+        rig.run(many(5)).await;
+        let before = rig.requests("POST /conversations");
+        rig.fault(&["delay:60s@POST /conversations"]);
+        let directory = Directory::fetch(&rig.client).await.unwrap();
+        let (client, journal, options) = (rig.client.clone(), rig.journal.clone(), rig.options.clone());
+        let heard: Arc<dyn Reporter> = Arc::clone(&rig.heard) as Arc<dyn Reporter>;
+        let (sender, receiver) = mpsc::channel(64);
+        for item in many(40) {
+            sender.send(ready(item)).await.unwrap();
+        }
+        let work = tokio::spawn(async move {
+            let _ = run(receiver, &client, &directory, &journal, &options, heard, &Stop::new()).await;
+        });
+        let most = concurrency + most_ahead(concurrency);
+        let expected = if concurrency == 1 { 1 } else { most };
+        while rig.requests("POST /conversations") - before < concurrency as u64
+            || rig.journal.counts().await.unwrap().unknown < expected as u64
+        {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        // Long enough for more of them, if there were to be any.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        work.abort();
+        let _ = work.await;
+
+        assert_eq!(rig.requests("POST /conversations") - before, concurrency as u64);
+        assert_eq!(rig.journal.counts().await.unwrap().unknown, expected as u64, "{concurrency} in flight");
+        assert!(most_ahead(concurrency) <= 8);
+    }
 }
 
 /// Opens a journal whose last tasks may still be letting go of it.
