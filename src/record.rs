@@ -51,7 +51,7 @@ pub struct Origin {
     /// The place inside the file.
     pub place: Place,
     /// Where the record stands in the archive's index; `None` for everything that is not a record as a whole.
-    pub seat: Option<Seat>,
+    pub seat: Option<Box<Seat>>,
 }
 
 /// Where a record stands in one index of an archive, for programs: what a journal remembers so that a later run need

@@ -214,7 +214,7 @@ pub enum ReadError {
         /// The field's name in the archive.
         field: String,
         /// What stands there.
-        found: String,
+        found: Box<str>,
     },
     /// The archive ends too early.
     #[error("{origin}: the archive ends in the middle of a record")]

@@ -432,8 +432,8 @@ fn seat_of(row: &rusqlite::Row<'_>, column: usize) -> Result<Option<Seat>> {
 }
 
 /// The archive has another index than when the record was last read.
-fn reseat(db: &Connection, found: &Found, seat: Option<Seat>) -> Result<()> {
-    if let Some(seat) = seat.filter(|_| found.seat != seat) {
+fn reseat(db: &Connection, found: &Found, seat: Option<&Seat>) -> Result<()> {
+    if let Some(seat) = seat.filter(|_| found.seat.as_ref() != seat) {
         db.prepare_cached("UPDATE records SET seat_index = ?2, seat = ?3, seat_opened = ?4 WHERE id = ?1")?
             .execute(params![found.row.0, seat.index, seat.number, seat.opened])?;
     }
@@ -455,7 +455,7 @@ fn insert(db: &Connection, admission: &Admission, state: &str, reason: Option<&s
     let file = file_of(db, &admission.origin.file)?;
     let (place_kind, place) = place_of(admission.origin.place);
     let mapping = admission.mapping.map(|hash| hash.as_bytes()[..16].to_vec());
-    let seat = admission.origin.seat;
+    let seat = admission.origin.seat.as_deref();
     db.prepare_cached(
         "INSERT INTO records (source, original, file, place_kind, place, rules, mapping, state, reason, run,
                               admitted_at, settled_at, seat_index, seat, seat_opened)
@@ -491,7 +491,7 @@ pub(super) fn admit(db: &Connection, admission: &Admission, now: i64) -> Result<
     let Some(found) = find(db, &admission.id)? else {
         return insert(db, admission, "open", None, now).map(Admitted::New);
     };
-    reseat(db, &found, admission.origin.seat)?;
+    reseat(db, &found, admission.origin.seat.as_deref())?;
     match outcome_of(&found.state) {
         // Nothing was ever sent for these: a changed mapping may send them now.
         Some(Outcome::Skipped | Outcome::Rejected) => insert(db, admission, "open", None, now).map(Admitted::New),
@@ -556,7 +556,7 @@ pub(super) fn set_aside(
     now: i64,
 ) -> Result<Settled> {
     if let Some(found) = find(db, &admission.id)? {
-        reseat(db, &found, admission.origin.seat)?;
+        reseat(db, &found, admission.origin.seat.as_deref())?;
         let earlier = outcome_of(&found.state);
         let is_carried = matches!(earlier, Some(Outcome::Done | Outcome::Dead));
         // What was carried, or begun, is not undone by a rule that came later.

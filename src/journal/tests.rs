@@ -320,7 +320,7 @@ async fn only_done_records_have_their_seats_named_and_another_index_moves_them()
     let run = journal.begin_run("import").await.unwrap();
     let seated = |original: &str, index, number, opened| {
         let mut admission = admission(original, run);
-        admission.origin.seat = Some(Seat { index, number, opened });
+        admission.origin.seat = Some(Box::new(Seat { index, number, opened }));
         admission
     };
     for (original, number) in [("1", 10), ("2", 20), ("3", 30)] {

@@ -692,7 +692,7 @@ impl Records {
             }
         }
         let mut record = build::record(&self.tables[0].reading, rows, &self.files)?;
-        record.origin.seat = Some(group.seat);
+        record.origin.seat = Some(Box::new(group.seat));
         Ok(record)
     }
 }

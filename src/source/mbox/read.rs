@@ -244,7 +244,7 @@ impl Worker {
         let messages = messages.into_iter().map(|(_, message)| message).collect();
         let mut record = conversation::record(self.source, messages, &self.own, &folder);
         if let Some(record) = &mut record {
-            record.origin.seat = Some(group.seat);
+            record.origin.seat = Some(Box::new(group.seat));
         }
         Ok(record)
     }

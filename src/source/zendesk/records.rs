@@ -57,7 +57,7 @@ impl Iterator for Tickets {
             oddities: Vec::new(),
         };
         Some(desk.record(&group).map(|mut record| {
-            record.origin.seat = Some(group.seat);
+            record.origin.seat = Some(Box::new(group.seat));
             record
         }))
     }
