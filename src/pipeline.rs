@@ -137,8 +137,13 @@ fn spawn_with(
 ) -> Flow {
     let (sender, records) = mpsc::channel(WAITING_RECORDS);
     let passed = reader.passing.clone();
-    let shared =
-        Arc::new(Shared { source, is_over: AtomicBool::new(false), turn: Mutex::new(0), turned: Condvar::new() });
+    let shared = Arc::new(Shared {
+        source,
+        passed: passed.clone(),
+        is_over: AtomicBool::new(false),
+        turn: Mutex::new(0),
+        turned: Condvar::new(),
+    });
     let converters = thread::available_parallelism().map_or(1, NonZero::get).min(MOST_CONVERTERS);
     let (work, queue) = sync_channel(converters);
     let queue = Arc::new(Mutex::new(queue));
@@ -158,6 +163,7 @@ fn start(name: &str, run: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
 
 struct Shared {
     source: Arc<str>,
+    passed: PassOver,
     /// Nobody listens any more.
     is_over: AtomicBool,
     /// The number of the batch that may be handed on.
@@ -196,7 +202,9 @@ fn read_batches(shared: &Shared, mut reader: Reader, selection: &Selection, work
             Ok(record) => selection.wants(record),
             Err(rejected) => selection.wants_id(&rejected.id),
         };
-        if is_wanted {
+        let is_passed = is_wanted
+            && matches!(&item, Ok(record) if record.origin.seat.is_none() && shared.passed.passes(&record.id));
+        if is_wanted && !is_passed {
             taken += 1;
             weight += item.as_ref().map_or(0, weight_of);
             batch.items.push(item);

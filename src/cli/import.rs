@@ -200,7 +200,7 @@ impl Run<'_> {
         }
         let selection = archive::selection(&self.args.selection);
         self.runtime
-            .block_on(pipeline::passing::prepare(&reader.passing, self.archive.source.name(), &journal, &selection))
+            .block_on(pipeline::passing::prepare(&reader.passing, &journal, &selection))
             .map_err(|error| journals::failure_of(&error))?;
         let flow = pipeline::spawn(reader, Arc::clone(&self.mapping), selection);
         let defaults = upload::Options::default();

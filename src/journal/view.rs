@@ -187,6 +187,23 @@ impl<'a> View<'a> {
         self.db.prepare_cached("SELECT 1 FROM records WHERE state = 'done' LIMIT 1")?.exists([])
     }
 
+    /// Whether this record is done.
+    pub fn is_done(&self, id: &RecordId) -> Result<bool> {
+        self.db
+            .prepare_cached("SELECT 1 FROM records WHERE source = ?1 AND original = ?2 AND state = 'done'")?
+            .exists(params![id.source, id.original])
+    }
+
+    /// The sources that records come from: a handful at most.
+    pub fn sources(&self) -> Result<Vec<String>> {
+        let mut next = self.db.prepare_cached("SELECT min(source) FROM records WHERE source > ?1")?;
+        let mut sources: Vec<String> = Vec::new();
+        while let Some(source) = next.query_row([sources.last().map_or("", String::as_str)], |row| row.get(0))? {
+            sources.push(source);
+        }
+        Ok(sources)
+    }
+
     /// The places in this index of all records that are done, each with the time at which it was opened.
     pub fn done_seats(&self, index: i64, mut each: impl FnMut(i64, Option<i64>)) -> Result<()> {
         let mut rows = self.db.prepare_cached(

@@ -5,11 +5,13 @@
 //! - Only *done* records are passed over, and only while the archive's index is the very one over which they were read:
 //!   a changed archive has a new index, and all of it is read.
 //! - What a selection leaves out is not counted, whether it is passed over or read.
+//! - Records of an archive that has no index (a pipe) are read, and those that are done go no further.
 //! - With a limit nothing is passed over: the limit counts records that are done, in their order.
 //!
 //! Whoever wants to see what has changed since (a delta) does not call [`prepare`], and reads everything.
 
 use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 
@@ -34,24 +36,37 @@ pub fn note_time(record: &mut Record) {
 }
 
 /// Tells a reader (`passing` is the reader's) what it need not read: all that `journal` calls done.
-pub async fn prepare(
-    passing: &PassOver,
-    source: &str,
-    journal: &Journal,
-    selection: &Selection,
-) -> Result<(), JournalError> {
+pub async fn prepare(passing: &PassOver, journal: &Journal, selection: &Selection) -> Result<(), JournalError> {
     let index = passing.index();
     let is_whole = |time: Option<Timestamp>| time.is_none_or(|time| time.as_nanosecond() % 1_000_000 == 0);
-    if index == 0 || selection.limit.is_some() || !is_whole(selection.since) || !is_whole(selection.until) {
+    if selection.limit.is_some() {
+        return Ok(());
+    }
+    if index == 0 {
+        // Without an index the archive is read once more, and each record asked for by its id.
+        if journal.path().exists() {
+            let reader = Mutex::new(Journal::open_read_only(journal.path())?);
+            passing.ask(move |id| {
+                let reader = reader.lock().unwrap_or_else(PoisonError::into_inner);
+                // What cannot be told is carried, and the journal's writer says why.
+                reader.view().is_done(id).unwrap_or(false)
+            });
+        }
+        return Ok(());
+    }
+    if !is_whole(selection.since) || !is_whole(selection.until) {
         return Ok(());
     }
     let (since, until) = (selection.since.map(milliseconds), selection.until.map(milliseconds));
-    let only: Vec<RecordId> = selection.only.iter().flat_map(|id| ids_of(source, id)).collect();
+    let only = selection.only.clone();
     let seats = journal
         .view(move |view| {
             let mut named = HashSet::new();
-            for id in &only {
-                named.extend(view.done_seat_of(id, index)?);
+            let sources = if only.is_empty() { Vec::new() } else { view.sources()? };
+            for (source, id) in sources.iter().flat_map(|source| only.iter().map(move |id| (source, id))) {
+                for id in ids_of(source, id) {
+                    named.extend(view.done_seat_of(&id, index)?);
+                }
             }
             let is_named = |number| only.is_empty() || named.contains(&number);
             let is_in_time = |opened: Option<i64>| {

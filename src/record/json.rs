@@ -581,7 +581,7 @@ fn origin_of(text: &str) -> Origin {
         (None, Some((file, byte))) => (file, Place::Byte(byte)),
         (None, None) => (text, Place::Whole),
     };
-    Origin { file: file.into(), place }
+    Origin { file: file.into(), place, seat: None }
 }
 
 /// A name for an entry that has none: the same whenever the same is read.

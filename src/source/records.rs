@@ -85,8 +85,10 @@ impl Source for Records {
         let duplicates = found.saturating_sub(records);
         let facts = Facts { records, counts: vec![("duplicates", duplicates)], ..Facts::default() };
         let folders = input.files().iter().map(files_beside).collect();
-        let records = Lines { groups: catalog.into_groups(reading.order), shelf: Shelf::new(input), folders };
-        Ok(Reader::new(facts, records))
+        let groups = catalog.into_groups(reading.order);
+        let passing = groups.passing();
+        let records = Lines { groups, shelf: Shelf::new(input), folders };
+        Ok(Reader::new(facts, records).passing(passing))
     }
 }
 
@@ -267,7 +269,10 @@ impl Iterator for Lines {
                 return Some(Err(ReadError::Io { origin, cause: std::io::Error::other(error) }));
             }
         };
-        Some(self.record(&group))
+        Some(self.record(&group).map(|mut record| {
+            record.origin.seat = Some(Box::new(group.seat));
+            record
+        }))
     }
 }
 
