@@ -65,7 +65,7 @@ fn main() -> Outcome<()> {
     );
 
     let mut command = Command::new(FOXFERRY);
-    command.arg("import").arg(&archive).arg("--journal").arg(&journal);
+    command.arg("import").arg(&archive).args(["--format", "zendesk"]).arg("--journal").arg(&journal);
     command.args(["--url", &proxy.url, "--no-progress", "--settle", "0.2", "--concurrency", "8"]);
     command.env("FREESCOUT_API_KEY", &sandbox.key).current_dir(folder.path());
 
