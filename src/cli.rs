@@ -26,6 +26,7 @@ mod inspect;
 mod interrupt;
 mod journals;
 mod ledger;
+mod lint;
 mod mapping;
 mod outcomes;
 mod sandbox;
@@ -69,7 +70,7 @@ enum Command {
     /// Say what an archive holds: formats, counts, people, dates, sizes, oddities
     #[command(after_help = inspect::EXAMPLES)]
     Inspect(inspect::Inspect),
-    /// Work with mapping files: list and show the built-in ones
+    /// Work with mapping files: check them, list and show the built-in ones, print the JSON Schema
     #[command(after_help = mapping::EXAMPLES)]
     Mapping(mapping::Mapping),
     /// Say how far an import is: the totals of its journal

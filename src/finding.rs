@@ -116,6 +116,7 @@ pub mod codes {
         MAP_LOST_FIELD = "map-lost-field" Warning "A field is neither mapped nor ignored";
         MAP_EMPTY_BODY = "map-empty-body" Info "A message without text got a visible placeholder";
         MAP_NO_SUBJECT = "map-no-subject" Info "A record without subject got one";
+        MAP_DROPPED_PART = "map-dropped-part" Info "A quoted mail, a signature or an image was left out by rule";
         MAP_DROPPED_ENTRY = "map-dropped-entry" Info "An entry was left out by rule";
         MAP_EXPRESSION = "map-expression" Error "An expression failed for this record";
         // People.

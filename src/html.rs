@@ -17,9 +17,11 @@ use std::sync::LazyLock;
 
 use ammonia::{Builder, UrlRelative};
 
+mod quotes;
 mod scan;
 mod text;
 
+pub use quotes::{Cut, cut_html, cut_text};
 pub use text::{escape, from_text, to_text};
 
 use scan::{Piece, Scanner};

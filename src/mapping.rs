@@ -9,25 +9,38 @@
 //!
 //! The language is described in `docs/mapping.md`.
 
-use std::io;
 use std::sync::Arc;
 
 use crate::conversation::Conversation;
-use crate::finding::Finding;
+use crate::finding::{Finding, Severity};
 use crate::record::{Origin, Record, RecordId};
 use crate::source::Shape;
+use file::{Loaded, Purpose, Reading};
 use rules::Rules;
 
 mod bodies;
 mod convert;
 mod coverage;
 mod expression;
+mod extend;
 mod fault;
 mod file;
+mod keys;
+mod lint;
+mod notes;
 mod people;
+mod probe;
 mod rules;
+mod schema;
+mod structure;
 mod threads;
 mod view;
+mod vocabulary;
+
+pub use lint::{Lint, Notice};
+pub use schema::schema;
+
+type Value<'i> = toml::Spanned<toml::de::DeValue<'i>>;
 
 pub(crate) use people::stand_in_for;
 
@@ -126,39 +139,24 @@ impl Mapping {
     ///
     /// A built-in name wins over a file of the same name; `./zendesk` is always a file.
     pub fn load(file_or_name: &str) -> Result<Self, MappingError> {
-        if let Some((name, text)) = BUILT_IN.iter().find(|(name, _)| *name == file_or_name) {
-            return Self::parse(name, text);
-        }
-        let bytes = match std::fs::read(file_or_name) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let names: Vec<String> = BUILT_IN.iter().map(|(name, _)| format!("`{name}`")).collect();
-                let near = expression::nearest(file_or_name, BUILT_IN.iter().map(|(name, _)| *name));
-                let hint = match near {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => format!("the built-in mappings are {}", names.join(", ")),
-                };
-                let problem = "there is no such file, and no built-in mapping of this name";
-                return Err(fault::without_place(file_or_name, problem, Some(&hint)));
-            }
-            Err(error) => return Err(fault::without_place(file_or_name, &error.to_string(), None)),
-        };
-        let text = match std::str::from_utf8(&bytes) {
-            Ok(text) => text,
-            Err(error) => {
-                let problem = format!("it is not UTF-8 text, from byte {} on", error.valid_up_to());
-                return Err(fault::without_place(file_or_name, &problem, None));
-            }
-        };
-        Self::parse(file_or_name, text)
+        let (name, text) = extend::read(file_or_name, None)
+            .map_err(|(problem, hint)| fault::without_place(file_or_name, &problem, hint.as_deref()))?;
+        Self::parse(&name, &text)
     }
 
-    /// Parses a mapping from text; `file` is only for messages.
+    /// Parses a mapping from text; `file` is its name, and what it extends is looked for beside it.
     pub fn parse(file: &str, text: &str) -> Result<Self, MappingError> {
-        // Editors on Windows put a mark there, and TOML has no place for it.
-        let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
-        let file::Loaded { source, shape, names, rules } = file::load(file, text)?;
-        Ok(Self { file: file.to_owned(), hash: blake3::hash(text.as_bytes()), source, shape, names, rules })
+        let Reading { texts, loaded, mut faults, .. } = file::read(file, text, Purpose::Use);
+        faults.retain(|fault| fault.severity == Severity::Error);
+        match loaded {
+            Some(loaded) => Ok(Self::of(file, &texts, loaded)),
+            None => Err(fault::report(&texts, faults)),
+        }
+    }
+
+    fn of(file: &str, texts: &extend::Texts, loaded: Loaded) -> Self {
+        let Loaded { source, shape, names, rules } = loaded;
+        Self { file: file.to_owned(), hash: texts.hash(), source, shape, names, rules }
     }
 
     /// The built-in mappings: name and text.
@@ -181,7 +179,7 @@ impl Mapping {
         &self.shape
     }
 
-    /// A hash of the mapping's text: unchanged while the rules are.
+    /// A hash of the mapping's text and of those that it extends: unchanged while the rules are.
     pub fn hash(&self) -> blake3::Hash {
         self.hash
     }

@@ -1,4 +1,4 @@
-//! `foxferry mapping`: the built-in mapping files.
+//! `foxferry mapping`: work with mapping files.
 
 use std::io::Write as _;
 
@@ -7,12 +7,15 @@ use foxferry::mapping::Mapping as Rules;
 use serde_json::json;
 
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::lint;
 use crate::cli::screen::Screen;
 
 pub const EXAMPLES: &str = "\
 Examples:
   foxferry mapping list
-  foxferry mapping show zendesk > acme.toml";
+  foxferry mapping show zendesk > acme.toml
+  foxferry mapping lint acme.toml
+  foxferry mapping schema > mapping.schema.json    editors find it by the line `#:schema ./mapping.schema.json`";
 
 /// Arguments of `mapping`.
 #[derive(Debug, Args)]
@@ -23,6 +26,11 @@ pub struct Mapping {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Check mapping files: everything that is wrong or looks wrong, with its place
+    #[command(after_help = lint::EXAMPLES)]
+    Lint(lint::Lint),
+    /// Print the JSON Schema of mapping files, for editors
+    Schema,
     /// List the built-in mappings
     List,
     /// Print a built-in mapping, to start your own from
@@ -32,10 +40,12 @@ enum Command {
     },
 }
 
-/// Lists or prints.
+/// Checks, lists or prints.
 pub fn run(args: &Mapping, screen: &Screen) -> Result<Exit, Failure> {
     let mut out = screen.out();
     match &args.command {
+        Command::Lint(args) => return lint::run(args, screen),
+        Command::Schema => writeln!(out, "{:#}", foxferry::mapping::schema())?,
         Command::List => {
             let width = Rules::built_in().iter().map(|(name, _)| name.len()).max().unwrap_or_default();
             for (name, text) in Rules::built_in() {

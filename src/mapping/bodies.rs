@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::convert::{Notes, quoted};
-use super::rules::{InlineImages, Rules};
+use super::rules::{InlineImages, Rules, Threads};
 use super::threads::Planned;
 use crate::content::Content;
 use crate::conversation::{self, Thread};
@@ -30,7 +30,7 @@ const NO_MESSAGES: &str = "<p><em>(no messages in the archive)</em></p>";
 /// The thread of an entry, or the placeholder of a record without any.
 pub(super) fn thread(
     rules: &Rules,
-    planned: Planned,
+    mut planned: Planned,
     entry: Option<Entry>,
     position: usize,
     notes: &mut Notes,
@@ -38,7 +38,7 @@ pub(super) fn thread(
     let (id, body, attachments) = match entry {
         Some(entry) => {
             let mut files = Files { position, taken: vec![false; entry.attachments.len()], all: entry.attachments };
-            let body = text(rules.threads.inline_images, entry.body, &mut files, notes);
+            let body = text(&rules.threads, entry.body, &mut files, notes);
             let (lines, attachments) = files.attach(notes);
             let body = match body {
                 Some(body) if lines.is_empty() => body,
@@ -54,7 +54,11 @@ pub(super) fn thread(
             };
             (entry.id, body, attachments)
         }
-        None => ("no-messages".to_owned(), NO_MESSAGES.to_owned(), Vec::new()),
+        None => match planned.note.take() {
+            // Rules may have put texts of strangers into it.
+            Some((name, html)) => (name.to_string(), html::clean(&html).html, Vec::new()),
+            None => ("no-messages".to_owned(), NO_MESSAGES.to_owned(), Vec::new()),
+        },
     };
     let credit = planned.credit.as_deref().map(conversation::credit_line);
     // Rules may have put values of strangers into links.
@@ -79,8 +83,9 @@ pub(super) fn thread(
 }
 
 /// The text as clean HTML; `None` when there is nothing to see.
-fn text(images: InlineImages, body: Body, files: &mut Files, notes: &mut Notes) -> Option<String> {
-    match body {
+fn text(rules: &Threads, body: Body, files: &mut Files, notes: &mut Notes) -> Option<String> {
+    let images = rules.inline_images;
+    match shortened(rules, body, files.position, notes) {
         Body::Empty => None,
         Body::Text(text) if text.trim().is_empty() => None,
         Body::Text(text) => Some(html::from_text(&text)),
@@ -96,6 +101,32 @@ fn text(images: InlineImages, body: Body, files: &mut Files, notes: &mut Notes) 
             };
             is_visible(&html).then_some(html)
         }
+    }
+}
+
+/// The text without what the rules leave out, and as plain text if they want that.
+fn shortened(rules: &Threads, body: Body, position: usize, notes: &mut Notes) -> Body {
+    let cut = html::Cut { quoted: !rules.keeps_quoted, signature: !rules.keeps_signature };
+    let mut body = body;
+    if cut.quoted || cut.signature {
+        let shorter = match &body {
+            Body::Html(text) => html::cut_html(text, cut).map(Body::Html),
+            Body::Text(text) => html::cut_text(text, cut).map(Body::Text),
+            Body::Empty => None,
+        };
+        if let Some(shorter) = shorter {
+            let message = match cut {
+                html::Cut { quoted: true, signature: true } => "quoted text or a signature was left out by `threads`",
+                html::Cut { quoted: true, .. } => "quoted text was left out by `threads.quoted`",
+                _ => "a signature was left out by `threads.signature`",
+            };
+            notes.note_in(codes::MAP_DROPPED_PART, format!("threads[{position}]"), message);
+            body = shorter;
+        }
+    }
+    match body {
+        Body::Html(text) if rules.is_plain => Body::Text(html::to_text(&text)),
+        other => other,
     }
 }
 
@@ -158,6 +189,11 @@ fn with_images(html: &str, images: InlineImages, files: &mut Files, notes: &mut 
                     output.push_str(&tag[end..]);
                 }
                 None => {
+                    if images == InlineImages::Drop && mime(&files.all[index]).starts_with("image/") {
+                        files.taken[index] = true;
+                        let message = format!("the image {} was left out by `html`", quoted(&files.all[index].name));
+                        notes.note_in(codes::MAP_DROPPED_PART, format!("threads[{}]", files.position), message);
+                    }
                     let name = html::escape(&files.all[index].name);
                     output.push_str(&format!("<em>[image: {name}]</em>"));
                 }
@@ -226,7 +262,7 @@ impl Files {
         let mime = mime(file);
         let is_image = matches!(&*mime, "image/png" | "image/jpeg" | "image/gif" | "image/webp" | "image/bmp");
         let fits = length > 0 && length <= EMBEDDED_BYTES && *embedded + length <= EMBEDDED_BYTES_PER_TEXT;
-        if images == InlineImages::Attach || !is_image || !fits {
+        if images != InlineImages::Embed || !is_image || !fits {
             return None;
         }
         let mut bytes = Vec::new();

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::expression::{self, Context};
+use super::lint::Mark;
 use super::people;
-use super::rules::{Assignee, FieldRule, FieldValue, Rule, Rules, fold};
+use super::rules::{Assignee, Decision, FieldRule, FieldValue, Rule, Rules};
 use super::threads;
 use super::view::Found;
-use super::{Converted, Mapped, Skipped};
+use super::{Converted, Mapped, Rejected, Skipped};
 use crate::conversation::{Conversation, Customer, Kind, Status, UserRef};
 use crate::finding::{Finding, codes};
 use crate::record::{Origin, Person, Record, RecordId};
@@ -26,6 +27,8 @@ const TAG_CHARS: usize = 191;
 pub(super) struct Notes {
     pub findings: Vec<Finding>,
     pub rules: Vec<Arc<str>>,
+    /// For lint: which rules of which it asks were used.
+    pub used: Vec<Mark>,
 }
 
 impl Notes {
@@ -45,6 +48,17 @@ impl Notes {
         if !self.rules.iter().any(|known| &**known == rule) {
             self.rules.push(Arc::from(rule));
         }
+    }
+
+    /// The value of the first condition that holds.
+    fn first_that_holds(&mut self, field: &str, rules: &[Decision<String>], context: &Context) -> Option<String> {
+        for rule in rules {
+            if self.value(field, rule.when.holds(context)) == Some(true) {
+                self.used.push(rule.mark);
+                return Some(rule.value.clone());
+            }
+        }
+        None
     }
 
     /// The value, or a finding that the expression failed.
@@ -72,6 +86,9 @@ impl<T: Clone> Rule<T> {
         parse: impl Fn(&str) -> Option<T>,
         show: impl Fn(&T) -> String,
     ) -> Option<T> {
+        if let Some(value) = self.decided(context, notes) {
+            return Some(value);
+        }
         let from = self.from.as_ref()?;
         // Several values: the first that means something.
         let found = match notes.value(&self.name, from.find(context))? {
@@ -80,7 +97,10 @@ impl<T: Clone> Rule<T> {
             Found::List(items) => items,
         };
         let known = found.iter().find_map(|text| match &self.table {
-            Some(table) => table.get(&fold(text)).cloned(),
+            Some(table) => table.find(text).map(|(value, mark)| {
+                notes.used.push(mark);
+                value.clone()
+            }),
             None => parse(text.trim()),
         });
         if known.is_some() {
@@ -95,6 +115,18 @@ impl<T: Clone> Rule<T> {
         known
     }
 
+    /// What the first condition that holds gives.
+    fn decided(&self, context: &Context, notes: &mut Notes) -> Option<T> {
+        for decision in &self.when {
+            if notes.value(&self.name, decision.when.holds(context)) == Some(true) {
+                notes.fired(&self.name);
+                notes.used.push(decision.mark);
+                return Some(decision.value.clone());
+            }
+        }
+        None
+    }
+
     fn or_default(&self, decided: Option<T>) -> Option<T> {
         decided.or_else(|| self.default.clone())
     }
@@ -102,38 +134,51 @@ impl<T: Clone> Rule<T> {
 
 /// Turns a record into a conversation, or says why not.
 pub(super) fn convert(rules: &Rules, record: Record) -> Converted {
-    let mut notes = Notes::default();
+    convert_noting(rules, record, &mut Notes::default())
+}
+
+/// The same; which rules were used stays in the notes.
+pub(super) fn convert_noting(rules: &Rules, record: Record, notes: &mut Notes) -> Converted {
     // Shared with the template engine while rules are applied, and taken apart after that.
     let record = Arc::new(record);
     let context = Context::new(&record, None);
-    if let Some(reason) = skip_reason(rules, &context, &mut notes) {
+    if let Some(reason) = skip_reason(rules, &context, notes) {
         return skipped(&record, reason, notes);
     }
+    if let Some(reason) = notes.first_that_holds("reject", &rules.reject, &context) {
+        let findings = about(&record.id, &record.origin, std::mem::take(&mut notes.findings));
+        return Converted::Rejected(Rejected {
+            id: record.id.clone(),
+            origin: record.origin.clone(),
+            reason,
+            findings,
+        });
+    }
     let text = |text: &str| Some(text.to_owned());
-    let mailbox = rules.mailbox.decide(&context, &mut notes, text, Clone::clone);
+    let mailbox = rules.mailbox.decide(&context, notes, text, Clone::clone);
     let mailbox = rules.mailbox.or_default(mailbox);
-    let kind = rules.kind.decide(&context, &mut notes, Kind::from_word, ToString::to_string);
+    let kind = rules.kind.decide(&context, notes, Kind::from_word, ToString::to_string);
     let kind = rules.kind.or_default(kind).unwrap_or(Kind::Email);
-    let status = rules.status.decide(&context, &mut notes, Status::from_word, ToString::to_string);
+    let status = rules.status.decide(&context, notes, Status::from_word, ToString::to_string);
     // An open ticket that looks closed is forgotten; a closed one that looks open is only seen twice.
     let status = rules.status.or_default(status).unwrap_or(Status::Active);
-    let subject = subject(rules, &context, &mut notes);
-    let mut customer = customer_of(rules, &record, &mut notes);
-    fill_profile(rules, &context, &mut customer, &mut notes);
-    let assignee = assignee(rules, &context, &mut notes);
-    let tags = tags(rules, &context, &mut notes);
-    let fields = fields(rules, &rules.fields, &context, &mut notes);
+    let subject = subject(rules, &context, notes);
+    let mut customer = customer_of(rules, &record, notes);
+    fill_profile(rules, &context, &mut customer, notes);
+    let assignee = assignee(rules, &context, notes);
+    let tags = tags(rules, &context, notes);
+    let fields = fields(rules, &rules.fields, &context, notes);
     for path in rules.coverage.lost(&record) {
         notes.note_in(codes::MAP_LOST_FIELD, path, "the field is neither mapped nor ignored");
     }
-    let planned = threads::plan(rules, &record, &customer, &mut notes);
+    let planned = threads::plan(rules, &record, &customer, notes);
     drop(context);
     let record = Arc::try_unwrap(record).unwrap_or_else(|shared| Record::clone(&shared));
     let Record { id, origin, entries, created_at, updated_at, closed_at, .. } = record;
-    let threads = threads::write(rules, entries, planned, &mut notes);
+    let threads = threads::write(rules, entries, planned, notes);
     let first = threads.first().map_or(threads::EARLIEST, |thread| thread.created_at);
     let last = threads.last().map_or(first, |thread| thread.created_at);
-    let created_at = opened(created_at, first, &mut notes);
+    let created_at = opened(created_at, first, notes);
     let closed_at = (status == Status::Closed).then(|| {
         let known = closed_at.or(updated_at);
         known.map_or(last, |time| threads::clamp(time).0).max(last)
@@ -153,24 +198,22 @@ pub(super) fn convert(rules: &Rules, record: Record) -> Converted {
         tags,
         fields,
     };
-    let findings = about(&conversation.id, &conversation.origin, notes.findings);
-    Converted::Ready(Box::new(Mapped { conversation, findings, rules: notes.rules }))
+    let findings = about(&conversation.id, &conversation.origin, std::mem::take(&mut notes.findings));
+    Converted::Ready(Box::new(Mapped { conversation, findings, rules: std::mem::take(&mut notes.rules) }))
 }
 
 fn about(id: &RecordId, origin: &Origin, findings: Vec<Finding>) -> Vec<Finding> {
     findings.into_iter().map(|finding| finding.about(id, origin)).collect()
 }
 
-fn skipped(record: &Record, reason: String, notes: Notes) -> Converted {
-    let findings = about(&record.id, &record.origin, notes.findings);
+fn skipped(record: &Record, reason: String, notes: &mut Notes) -> Converted {
+    let findings = about(&record.id, &record.origin, std::mem::take(&mut notes.findings));
     Converted::Skipped(Skipped { id: record.id.clone(), origin: record.origin.clone(), reason, findings })
 }
 
 fn skip_reason(rules: &Rules, context: &Context, notes: &mut Notes) -> Option<String> {
-    for (when, reason) in &rules.skip {
-        if notes.value("skip", when.holds(context)) == Some(true) {
-            return Some(reason.clone());
-        }
+    if let Some(reason) = notes.first_that_holds("skip", &rules.skip, context) {
+        return Some(reason);
     }
     if rules.status_skip.is_empty() {
         return None;
@@ -181,7 +224,11 @@ fn skip_reason(rules: &Rules, context: &Context, notes: &mut Notes) -> Option<St
         Found::Text(text) => vec![text],
         Found::List(items) => items,
     };
-    words.iter().find_map(|word| rules.status_skip.get(&fold(word)).cloned())
+    words.iter().find_map(|word| {
+        let (reason, mark) = rules.status_skip.find(word)?;
+        notes.used.push(mark);
+        Some(reason.clone())
+    })
 }
 
 fn subject(rules: &Rules, context: &Context, notes: &mut Notes) -> String {
@@ -339,7 +386,12 @@ fn tags(rules: &Rules, context: &Context, notes: &mut Notes) -> Vec<String> {
             Some(Found::List(items)) => items,
         };
         for item in items {
-            match rule.table.get(&fold(&item)) {
+            notes.used.push(rule.mark);
+            let found = rule.table.find(&item).map(|(text, mark)| {
+                notes.used.push(mark);
+                text
+            });
+            match found {
                 Some(text) if text.trim().is_empty() => {}
                 Some(text) => add(&format!("{}{text}", rule.prefix), notes),
                 None if item.trim().is_empty() => {}
@@ -361,16 +413,17 @@ fn fields(rules: &Rules, wanted: &[FieldRule], context: &Context, notes: &mut No
             FieldValue::Template(template) => {
                 notes.value(&rule.field, template.render(&rules.engine, context)).flatten()
             }
-            FieldValue::Rule(value) if value.table.is_none() => {
+            FieldValue::Rule(value) if value.table.is_none() => value.decided(context, notes).or_else(|| {
                 let found = value.from.as_ref().and_then(|from| notes.value(&rule.field, from.find(context)));
                 found.and_then(Found::joined).map(Cow::into_owned).or_else(|| value.default.clone())
-            }
+            }),
             FieldValue::Rule(value) => {
                 let decided = value.decide(context, notes, |_| None, Clone::clone);
                 value.or_default(decided)
             }
         };
         if let Some(value) = value.as_deref().map(str::trim).filter(|value| !value.is_empty()) {
+            notes.used.push(rule.mark);
             fields.push((rule.field.clone(), value.to_owned()));
         }
     }

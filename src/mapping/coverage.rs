@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use serde_json::{Map, Value};
 
+use super::lint::Mark;
 use crate::record::Record;
 
 /// A record of a hostile or strange archive may have thousands of fields; more are not listed.
@@ -18,22 +19,27 @@ const DEEPEST: usize = 6;
 pub(super) struct Coverage {
     used: Node,
     ignored: GlobSet,
+    /// Of each pattern in `ignored`.
+    marks: Vec<Mark>,
 }
 
 #[derive(Debug, Default)]
 struct Node {
     /// Whether this field and all below it are accounted for.
     is_covered: bool,
+    /// The `[ignore]` line that says so.
+    mark: Option<Mark>,
     below: HashMap<String, Node>,
 }
 
 impl Node {
-    fn cover<'p>(&mut self, path: impl Iterator<Item = &'p str>) {
+    fn cover<'p>(&mut self, path: impl Iterator<Item = &'p str>, mark: Option<Mark>) {
         let mut node = self;
         for step in path {
             node = node.below.entry(step.to_owned()).or_default();
         }
         node.is_covered = true;
+        node.mark = node.mark.or(mark);
     }
 }
 
@@ -41,7 +47,7 @@ impl Node {
 #[derive(Debug, Default)]
 pub(super) struct CoverageBuilder {
     used: Node,
-    ignored: Vec<globset::Glob>,
+    ignored: Vec<(globset::Glob, Mark)>,
 }
 
 impl CoverageBuilder {
@@ -61,32 +67,34 @@ impl CoverageBuilder {
         // Whoever goes through all fields uses them all.
         if covered == ["fields"] {
             covered.clear();
-            self.used.cover(covered.into_iter());
+            self.used.cover(covered.into_iter(), None);
             return;
         }
         // `requester` alone says nothing about the person's further fields.
         if covered.len() > at {
-            self.used.cover(covered.into_iter());
+            self.used.cover(covered.into_iter(), None);
         }
     }
 
     /// An `[ignore]` pattern. A pattern that covers an object covers all below it.
-    pub(super) fn ignore(&mut self, pattern: &str) -> Result<(), globset::Error> {
+    pub(super) fn ignore(&mut self, pattern: &str, mark: Mark) -> Result<(), globset::Error> {
         let glob = GlobBuilder::new(pattern).build()?;
         match alternatives(pattern) {
             // Names are looked up much faster than patterns are tried.
-            Some(names) => names.iter().for_each(|name| self.used.cover(name.split('.'))),
-            None => self.ignored.push(glob),
+            Some(names) => names.iter().for_each(|name| self.used.cover(name.split('.'), Some(mark))),
+            None => self.ignored.push((glob, mark)),
         }
         Ok(())
     }
 
     pub(super) fn build(self) -> Result<Coverage, globset::Error> {
         let mut set = GlobSetBuilder::new();
-        for glob in self.ignored {
+        let mut marks = Vec::new();
+        for (glob, mark) in self.ignored {
             set.add(glob);
+            marks.push(mark);
         }
-        Ok(Coverage { used: self.used, ignored: set.build()? })
+        Ok(Coverage { used: self.used, ignored: set.build()?, marks })
     }
 }
 
@@ -131,6 +139,54 @@ impl Coverage {
             }
         }
         lost
+    }
+
+    /// The `[ignore]` lines that this record needs. For lint, which asks for all of them and has time.
+    pub(super) fn ignoring(&self, record: &Record) -> Vec<Mark> {
+        let mut marks = Vec::new();
+        let below = |name: &str| self.used.below.get(name);
+        self.mark(&record.fields, Some(&self.used), "", &mut marks, 0);
+        let authors = record.entries.iter().filter_map(|entry| entry.author.as_ref());
+        for person in record.requester.iter().chain(&record.assignee).chain(authors) {
+            self.mark(&person.fields, below("person"), "person.", &mut marks, 0);
+        }
+        for entry in &record.entries {
+            self.mark(&entry.fields, below("entry"), "entry.", &mut marks, 0);
+        }
+        marks
+    }
+
+    fn mark(
+        &self,
+        fields: &Map<String, Value>,
+        node: Option<&Node>,
+        before: &str,
+        marks: &mut Vec<Mark>,
+        depth: usize,
+    ) {
+        if let Some(node) = node.filter(|node| node.is_covered) {
+            marks.extend(node.mark.filter(|_| !fields.values().all(says_nothing)));
+            return;
+        }
+        for (key, value) in fields {
+            if says_nothing(value) {
+                continue;
+            }
+            let below = node.and_then(|node| node.below.get(key).or_else(|| node.below.get("*")));
+            if let Some(below) = below.filter(|below| below.is_covered) {
+                marks.extend(below.mark);
+                continue;
+            }
+            let path = format!("{before}{}", if is_id(key) { "*" } else { key });
+            let matching = self.ignored.matches(&path);
+            if !matching.is_empty() {
+                marks.extend(matching.into_iter().map(|index| self.marks[index]));
+            } else if let Value::Object(inner) = value
+                && depth < DEEPEST
+            {
+                self.mark(inner, below, &format!("{path}."), marks, depth + 1);
+            }
+        }
     }
 
     fn walk(

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use minijinja::value::{Kwargs, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, Value};
 
+pub(super) use super::probe::{constant, try_out};
 use super::view::{self, EntryPlace, Found};
 use crate::record::Record;
 
@@ -21,6 +22,12 @@ const FUEL: u64 = 50_000;
 
 /// How long a template's output may get, in bytes.
 const OUTPUT_BYTES: usize = 256 * 1024;
+
+/// How many values one expression may give; a record has some dozens of tags.
+const RESULT_ITEMS: usize = 10_000;
+
+/// How deep they may be nested; what archives hold is not deeper than their parsers allow.
+const RESULT_DEPTH: usize = 128;
 
 /// Filters that are suggested for misspelt ones.
 const FILTERS: &[&str] = &[
@@ -82,6 +89,10 @@ pub(super) fn engine() -> Environment<'static> {
     engine.set_formatter(|output, state, value| match value.kind() {
         ValueKind::None | ValueKind::Undefined => Ok(()),
         ValueKind::Bool => Ok(output.write_str(truth(value))?),
+        ValueKind::Seq | ValueKind::Iterable | ValueKind::Map => {
+            require_small(value)?;
+            minijinja::escape_formatter(output, state, value)
+        }
         _ => minijinja::escape_formatter(output, state, value),
     });
     engine
@@ -91,19 +102,36 @@ fn truth(value: &Value) -> &'static str {
     if value.is_true() { "true" } else { "false" }
 }
 
-/// `{{ created_at | date("%d.%m.%Y", zone="Europe/Berlin") }}`
+/// `{{ created_at | date("%d.%m.%Y", zone="Europe/Berlin") }}`; `from` tells how other dates are written.
+///
+/// What names no zone is meant as it stands: `{{ due | date("%Y-%m-%d", from="%d/%m/%Y") }}`.
 #[expect(clippy::needless_pass_by_value, reason = "the engine hands named arguments over by value")]
 fn date(value: &Value, format: &str, options: Kwargs) -> Result<String, Error> {
     let zone: Option<&str> = options.get("zone")?;
+    let written: Option<&str> = options.get("from")?;
     options.assert_all_used()?;
     if matches!(value.kind(), ValueKind::None | ValueKind::Undefined) {
         return Ok(String::new());
     }
     let wrong = |problem: String| Error::new(ErrorKind::InvalidOperation, problem);
-    let text = value.as_str().unwrap_or_default();
-    let time: Timestamp = text.parse().map_err(|_| wrong(format!("`{value}` is not a time")))?;
-    let zoned = time.in_tz(zone.unwrap_or("UTC")).map_err(|error| wrong(error.to_string()))?;
-    jiff::fmt::strtime::format(format, &zoned).map_err(|error| wrong(error.to_string()))
+    let text = value.as_str().unwrap_or_default().trim();
+    if text.is_empty() && value.as_str().is_some() {
+        return Ok(String::new());
+    }
+    let parsed = match written {
+        Some(written) => jiff::fmt::strtime::parse(written, text).map_err(|error| wrong(error.to_string()))?,
+        None => {
+            if let Ok(time) = text.parse::<Timestamp>() {
+                let zoned = time.in_tz(zone.unwrap_or("UTC")).map_err(|error| wrong(error.to_string()))?;
+                return jiff::fmt::strtime::format(format, &zoned).map_err(|error| wrong(error.to_string()));
+            }
+            let civil: jiff::civil::DateTime = text.parse().map_err(|_| wrong(format!("`{value}` is not a time")))?;
+            jiff::fmt::strtime::BrokenDownTime::from(civil)
+        }
+    };
+    let civil = parsed.to_datetime().or_else(|_| parsed.to_date().map(|date| date.at(0, 0, 0, 0)));
+    let civil = civil.map_err(|error| wrong(error.to_string()))?;
+    jiff::fmt::strtime::format(format, civil).map_err(|error| wrong(error.to_string()))
 }
 
 /// What is wrong with an expression, and where inside its text.
@@ -185,7 +213,7 @@ impl Expression {
     pub(super) fn find<'c>(&self, context: &'c Context) -> Result<Found<'c>, Error> {
         match self {
             Self::Path(path) => Ok(context.look_up(path)),
-            Self::Compiled { code, .. } => Ok(owned(&code.eval(context.root())?)),
+            Self::Compiled { code, .. } => owned(&code.eval(context.root())?),
         }
     }
 
@@ -198,23 +226,61 @@ impl Expression {
     }
 }
 
-fn owned(value: &Value) -> Found<'static> {
-    let text = |value: &Value| match value.as_str() {
-        Some(text) => text.to_owned(),
-        None if value.kind() == ValueKind::Bool => truth(value).to_owned(),
-        None => value.to_string(),
-    };
-    match value.kind() {
+/// The value as text, bounded: the engine's own limits end where its result begins, and `[1] * 100000000` is a result.
+fn owned(value: &Value) -> Result<Found<'static>, Error> {
+    Ok(match value.kind() {
         ValueKind::None | ValueKind::Undefined => Found::Nothing,
-        ValueKind::Seq | ValueKind::Iterable => match value.try_iter() {
-            Ok(items) => Found::List(items.filter(|item| !item.is_none()).map(|i| Cow::Owned(text(&i))).collect()),
-            Err(_) => Found::Nothing,
-        },
+        ValueKind::Seq | ValueKind::Iterable => {
+            require_small(value)?;
+            let mut items = Vec::new();
+            for item in value.try_iter()?.filter(|item| !item.is_none()) {
+                items.push(Cow::Owned(text(&item)?));
+            }
+            Found::List(items)
+        }
         _ => {
-            let text = text(value);
+            let text = text(value)?;
             if text.trim().is_empty() { Found::Nothing } else { Found::Text(Cow::Owned(text)) }
         }
+    })
+}
+
+/// Refuses what would take long to go through: a list is lazy, and `[1] * 100000000` costs nothing until then.
+fn require_small(value: &Value) -> Result<(), Error> {
+    fn is_small(value: &Value, left: &mut usize, depth: usize) -> bool {
+        if !matches!(value.kind(), ValueKind::Seq | ValueKind::Iterable | ValueKind::Map) {
+            return true;
+        }
+        let Ok(mut items) = value.try_iter() else { return true };
+        items.all(|item| {
+            *left = left.saturating_sub(1);
+            let inner = if value.kind() == ValueKind::Map { value.get_item(&item).unwrap_or_default() } else { item };
+            *left > 0 && depth < RESULT_DEPTH && is_small(&inner, left, depth + 1)
+        })
     }
+    if is_small(value, &mut RESULT_ITEMS.clone(), 0) {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::InvalidOperation, format!("the result is longer than {RESULT_ITEMS} items")))
+}
+
+fn text(value: &Value) -> Result<String, Error> {
+    if let Some(text) = value.as_str() {
+        return Ok(text.to_owned());
+    }
+    if value.kind() == ValueKind::Bool {
+        return Ok(truth(value).to_owned());
+    }
+    let mut output = Bounded(Vec::new());
+    let too_long = |_| Error::new(ErrorKind::InvalidOperation, format!("the result is over {OUTPUT_BYTES} bytes"));
+    write!(output, "{value}").map_err(too_long)?;
+    Ok(String::from_utf8_lossy(&output.0).into_owned())
+}
+
+/// Compiled code of either kind, with the engine that a template needs.
+pub(super) enum Code<'a> {
+    Expression(&'a Expression),
+    Template(&'a Template, &'a Environment<'static>),
 }
 
 /// A compiled template.
@@ -299,13 +365,16 @@ pub(super) fn sentence(error: &Error) -> String {
     error.detail().map_or_else(|| error.kind().to_string(), |detail| format!("{}: {detail}", error.kind()))
 }
 
-fn wrong(error: &Error, text: &str) -> Wrong {
+pub(super) fn wrong(error: &Error, text: &str) -> Wrong {
+    let hint = (error.kind() == ErrorKind::UnknownMethod).then(|| {
+        "there are filters and tests instead: `x is endingwith 'y'`, `x | lower`, `(x | split('-'))[0]`".to_owned()
+    });
     let mut range = error.range().unwrap_or(0..text.len());
     // An error at the end of the text has nothing to point at but the whole.
     if range.start >= text.len() || range.is_empty() {
         range = 0..text.len();
     }
-    Wrong { range: range.start..range.end.min(text.len()), problem: sentence(error), hint: None }
+    Wrong { range: range.start..range.end.min(text.len()), problem: sentence(error), hint }
 }
 
 /// The paths of fields that an expression or template reads, for the account of what is used.
@@ -321,8 +390,65 @@ pub(super) fn paths(text: &str, is_template: bool) -> Vec<Vec<String>> {
         .collect()
 }
 
+/// Texts that paths are compared with: `status == 'open'`, `'open' != status`, `status in ['open', 'new']`.
+///
+/// Each with the place of the text inside its quotes.
+pub(super) fn comparisons(text: &str, is_template: bool) -> Vec<(Vec<String>, String, Range<usize>)> {
+    let regions = if is_template { code_regions(text) } else { vec![Range { start: 0, end: text.len() }] };
+    let mut found = Vec::new();
+    for region in regions {
+        for word in scan(text, region.clone()).into_iter().filter(|word| word.role == Role::Variable) {
+            let after = &text[word.range.end..region.end];
+            let trimmed = after.trim_start();
+            let at = region.end - trimmed.len();
+            let equals = trimmed.strip_prefix("==").or_else(|| trimmed.strip_prefix("!="));
+            if let Some(rest) = equals {
+                let start = at + 2 + rest.len() - rest.trim_start().len();
+                found.extend(literal(text, start, region.end).map(|(text, range)| (word.path.clone(), text, range)));
+            } else if let Some(list) = list_after_in(trimmed) {
+                let mut start = at + list;
+                while let Some((item, range)) = literal(text, start, region.end) {
+                    start = range.end + 1;
+                    found.push((word.path.clone(), item, range));
+                    let rest = &text[start..region.end];
+                    let Some(next) = rest.trim_start().strip_prefix(',') else { break };
+                    start = region.end - next.trim_start().len();
+                }
+            }
+            // The other way round: the text stands first.
+            let before = text[region.start..word.range.start].trim_end();
+            let before = before.strip_suffix("==").or_else(|| before.strip_suffix("!=")).map(str::trim_end);
+            if let Some(before) = before
+                && let Some(quote) = before.chars().last().filter(|last| matches!(last, '"' | '\''))
+                && let Some(open) = before[..before.len() - 1].rfind(quote)
+            {
+                let range = region.start + open + 1..region.start + before.len() - 1;
+                found.push((word.path.clone(), text[range.clone()].to_owned(), range));
+            }
+        }
+    }
+    found
+}
+
+/// Where the list begins in `in [`, `not in (`, ….
+fn list_after_in(text: &str) -> Option<usize> {
+    let rest = text.strip_prefix("not").map_or(text, str::trim_start);
+    let rest = rest.strip_prefix("in")?.trim_start();
+    let rest = rest.strip_prefix(['[', '('])?.trim_start();
+    Some(text.len() - rest.len())
+}
+
+/// A quoted text that starts here, without escapes.
+fn literal(text: &str, start: usize, end: usize) -> Option<(String, Range<usize>)> {
+    let quote = *text.as_bytes().get(start).filter(|byte| matches!(byte, b'"' | b'\''))?;
+    let close = string_end(text.as_bytes(), start, end);
+    let inner = start + 1..close.checked_sub(1).filter(|close| *close > start)?;
+    let is_plain = text.as_bytes().get(close - 1) == Some(&quote) && !text[inner.clone()].contains('\\');
+    is_plain.then(|| (text[inner.clone()].to_owned(), inner))
+}
+
 /// A path of names and quoted keys, if the text is nothing else.
-fn simple_path(text: &str) -> Option<Vec<String>> {
+pub(super) fn simple_path(text: &str) -> Option<Vec<String>> {
     let text = text.trim();
     let mut words = scan(text, 0..text.len());
     let word = words.pop()?;

@@ -5,11 +5,19 @@ use std::ops::Range;
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
 use super::MappingError;
+use super::expression::nearest;
+use super::extend::Texts;
+use super::rules::fold;
+use crate::finding::Severity;
 
-/// One thing that is wrong.
-#[derive(Debug)]
+/// One thing that is wrong, or that only looks so.
+#[derive(Debug, Clone)]
 pub(super) struct Fault {
-    /// Bytes of the mapping's text.
+    /// An error, or a warning, which only lint tells.
+    pub severity: Severity,
+    /// What kind of fault, for programs: `fault` for what makes a mapping unusable.
+    pub code: &'static str,
+    /// Bytes of the mapping's texts.
     pub span: Range<usize>,
     /// What was found and what would be right.
     pub problem: String,
@@ -17,19 +25,80 @@ pub(super) struct Fault {
     pub hint: Option<String>,
 }
 
-/// All faults of a file as one report, in the order of their places.
-pub(super) fn report(file: &str, text: &str, mut faults: Vec<Fault>) -> MappingError {
+impl Fault {
+    /// What makes the mapping unusable.
+    pub(super) fn error(span: Range<usize>, problem: impl Into<String>) -> Self {
+        Self { severity: Severity::Error, code: "fault", span, problem: problem.into(), hint: None }
+    }
+
+    /// What only lint tells.
+    pub(super) fn warning(code: &'static str, span: Range<usize>, problem: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, code, span, problem: problem.into(), hint: None }
+    }
+}
+
+/// Words of other help desks, and FreeScout's word for the same.
+const SYNONYMS: &[(&str, &str)] = &[
+    ("open", "active"),
+    ("new", "active"),
+    ("solved", "closed"),
+    ("resolved", "closed"),
+    ("done", "closed"),
+    ("hold", "pending"),
+    ("on-hold", "pending"),
+    ("waiting", "pending"),
+    ("junk", "spam"),
+    ("mail", "email"),
+    ("voice", "phone"),
+    ("call", "phone"),
+    ("reply", "message"),
+    ("agent", "message"),
+    ("internal", "note"),
+    ("private", "note"),
+    ("user", "customer"),
+];
+
+/// `a`, `b` or `c`.
+pub(super) fn alternatives(words: &[&str]) -> String {
+    let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+    match quoted.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
+        None => String::new(),
+    }
+}
+
+/// The known word that was probably meant.
+pub(super) fn suggestion(found: &str, known: &[&str]) -> Option<String> {
+    let folded = fold(found);
+    let synonym = SYNONYMS.iter().find(|(word, means)| *word == folded && known.contains(means));
+    let near = synonym.map(|(_, means)| *means).or_else(|| nearest(found, known.iter().copied()));
+    near.map(|near| format!("did you mean `{near}`?"))
+}
+
+/// Faults in the order of their places: the operator's own file first.
+pub(super) fn sort(faults: &mut [Fault]) {
     faults.sort_by_key(|fault| (fault.span.start, fault.span.end));
-    let blocks: Vec<String> = faults.iter().map(|fault| block(file, text, fault)).collect();
+}
+
+/// All faults as one report, in the order of their places.
+pub(super) fn report(texts: &Texts, mut faults: Vec<Fault>) -> MappingError {
+    sort(&mut faults);
+    let file = texts.at(0).0;
+    let title = |file: &str| format!("could not read the mapping `{file}`");
+    let blocks: Vec<String> =
+        faults.iter().map(|fault| block(texts, fault, &title(texts.at(fault.span.start).0))).collect();
     MappingError { file: file.to_owned(), report: blocks.join("\n") }
 }
 
-fn block(file: &str, text: &str, fault: &Fault) -> String {
-    let title = format!("could not read the mapping `{file}`");
-    let start = fault.span.start.min(text.len());
+/// One fault with its title, place, source line, caret and hint.
+pub(super) fn block(texts: &Texts, fault: &Fault, title: &str) -> String {
+    let (file, text, base) = texts.at(fault.span.start);
+    let start = fault.span.start.saturating_sub(base).min(text.len());
     // An empty span points at nothing; one character makes the place visible.
-    let end = fault.span.end.clamp(start, text.len());
-    let group = Level::ERROR.primary_title(&*title).element(
+    let end = fault.span.end.saturating_sub(base).clamp(start, text.len());
+    let level = if fault.severity == Severity::Error { Level::ERROR } else { Level::WARNING };
+    let group = level.primary_title(title).element(
         Snippet::source(text).path(file).annotation(AnnotationKind::Primary.span(start..end).label(&*fault.problem)),
     );
     let mut rendered = Renderer::plain().render(&[group]);

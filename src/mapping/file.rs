@@ -8,17 +8,19 @@ use globset::{GlobBuilder, GlobSetBuilder};
 use minijinja::Environment;
 use serde::Deserialize;
 use toml::Spanned;
-use toml::de::{DeString, DeTable, DeValue, ValueDeserializer};
+use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use super::coverage::CoverageBuilder;
 use super::expression::{self, Expression, Output, Scope, Template, Wrong, nearest};
-use super::fault::{self, Fault};
-use super::people;
+use super::extend::{self, Texts};
+use super::fault::{self, Fault, alternatives, suggestion};
+use super::lint::{Mark, Marked, Named, Naming};
 use super::rules::{
-    Agent, Assignee, CustomerRules, FieldRule, FieldValue, InlineImages, People, Rule, Rules, Subject, TagRule, Tags,
-    Threads, fold,
+    Agent, Assignee, CustomerRules, Decision, FieldRule, FieldValue, InlineImages, NoteRule, People, Rule, Rules,
+    Subject, TagRule, Tags, Threads, Values, fold,
 };
-use super::{MappingError, Names};
+use super::structure::{self, entry, get};
+use super::{Names, Value, people, vocabulary};
 use crate::conversation::{Kind, Status, ThreadKind};
 use crate::source::{SOURCES, Shape};
 
@@ -28,29 +30,6 @@ const VERSION: &str = "1";
 /// Role words of staff when `[people]` has no `roles`.
 const STAFF_ROLES: &[&str] = &["agent", "admin"];
 
-/// Words of other help desks, and FreeScout's word for the same.
-const SYNONYMS: &[(&str, &str)] = &[
-    ("open", "active"),
-    ("new", "active"),
-    ("solved", "closed"),
-    ("resolved", "closed"),
-    ("done", "closed"),
-    ("hold", "pending"),
-    ("on-hold", "pending"),
-    ("waiting", "pending"),
-    ("junk", "spam"),
-    ("mail", "email"),
-    ("voice", "phone"),
-    ("call", "phone"),
-    ("reply", "message"),
-    ("agent", "message"),
-    ("internal", "note"),
-    ("private", "note"),
-    ("user", "customer"),
-];
-
-type Value<'i> = Spanned<DeValue<'i>>;
-
 /// What a file says.
 pub(super) struct Loaded {
     pub source: String,
@@ -59,144 +38,95 @@ pub(super) struct Loaded {
     pub rules: Rules,
 }
 
-struct Loader<'t> {
-    text: &'t str,
-    faults: Vec<Fault>,
+/// What a file is read for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To convert records.
+    Use,
+    /// To say what only looks wrong, too.
+    Lint,
+}
+
+/// What reading a file gives: rules if it can be used, and everything that is to be said about it.
+pub(super) struct Reading {
+    pub texts: Texts,
+    /// Nothing if any fault is an error.
+    pub loaded: Option<Loaded>,
+    /// Errors, and warnings for lint.
+    pub faults: Vec<Fault>,
+    /// Rules of which lint asks whether any record uses them.
+    pub marked: Vec<Marked>,
+    /// Names that the target should have, with their places.
+    pub named: Vec<Named>,
+}
+
+pub(super) struct Loader<'t> {
+    pub text: &'t str,
+    pub faults: Vec<Fault>,
+    pub source: String,
+    purpose: Purpose,
     engine: Environment<'static>,
     coverage: CoverageBuilder,
-    mailboxes: BTreeSet<String>,
-    users: BTreeSet<String>,
+    marked: Vec<Marked>,
+    named: Vec<Named>,
 }
 
-/// Reads a mapping's text. All faults are in the error's report.
-pub(super) fn load(file: &str, text: &str) -> Result<Loaded, MappingError> {
-    let (root, errors) = DeTable::parse_recoverable(text);
-    if !errors.is_empty() {
-        let faults = errors.iter().map(|error| Fault {
-            span: error.span().unwrap_or(0..0),
-            problem: error.message().lines().collect::<Vec<_>>().join(", "),
-            hint: None,
-        });
-        return Err(fault::report(file, text, faults.collect()));
-    }
+/// Reads a mapping's text, and the files that it extends.
+pub(super) fn read(file: &str, text: &str, purpose: Purpose) -> Reading {
+    let mut faults = Vec::new();
+    let texts = extend::gather(file, text, &mut faults);
+    let tree = extend::tree(&texts, &mut faults);
+    let Some(tree) = tree else {
+        return Reading { texts, loaded: None, faults, marked: Vec::new(), named: Vec::new() };
+    };
+    faults.extend(structure::check(&texts.all, &tree));
     let mut loader = Loader {
-        text,
-        faults: Vec::new(),
+        text: &texts.all,
+        purpose,
+        faults,
+        source: String::new(),
         engine: expression::engine(),
         coverage: CoverageBuilder::default(),
-        mailboxes: BTreeSet::new(),
-        users: BTreeSet::new(),
+        marked: Vec::new(),
+        named: Vec::new(),
     };
-    let loaded = loader.root(root.get_ref());
-    match loaded {
-        Some(loaded) if loader.faults.is_empty() => Ok(loaded),
-        _ => Err(fault::report(file, text, loader.faults)),
-    }
+    let loaded = loader.root(&tree);
+    let Loader { faults, marked, named, .. } = loader;
+    let is_usable = faults.iter().all(|fault| fault.severity < crate::finding::Severity::Error);
+    Reading { loaded: loaded.filter(|_| is_usable), texts, faults, marked, named }
 }
 
-fn entry<'a, 'i>(table: &'a DeTable<'i>, key: &str) -> Option<(&'a Spanned<DeString<'i>>, &'a Value<'i>)> {
-    table.iter().find(|(found, _)| found.get_ref().as_ref() == key)
-}
-
-fn get<'a, 'i>(table: &'a DeTable<'i>, key: &str) -> Option<&'a Value<'i>> {
-    entry(table, key).map(|(_, value)| value)
-}
-
-/// `a`, `b` or `c`.
-fn alternatives(words: &[&str]) -> String {
-    let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
-    match quoted.split_last() {
-        Some((last, [])) => last.clone(),
-        Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
-        None => String::new(),
-    }
-}
-
-fn suggestion(found: &str, known: &[&str]) -> Option<String> {
-    let folded = fold(found);
-    let synonym = SYNONYMS.iter().find(|(word, means)| *word == folded && known.contains(means));
-    let near = synonym.map(|(_, means)| *means).or_else(|| nearest(found, known.iter().copied()));
-    near.map(|near| format!("did you mean `{near}`?"))
-}
-
-fn article(kind: &str) -> String {
-    let article = if kind.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
-    format!("{article} {kind}")
-}
-
-impl<'t> Loader<'t> {
-    fn fault(&mut self, span: Range<usize>, problem: impl Into<String>, hint: Option<String>) {
-        self.faults.push(Fault { span, problem: problem.into(), hint });
+impl Loader<'_> {
+    pub(super) fn fault(&mut self, span: Range<usize>, problem: impl Into<String>, hint: Option<String>) {
+        self.faults.push(Fault { hint, ..Fault::error(span, problem) });
     }
 
-    fn wrong_type(&mut self, value: &Value<'_>, expected: &str) {
-        let found = match value.get_ref() {
-            DeValue::String(_) => "text".to_owned(),
-            other => article(other.type_str()),
-        };
-        let hint = match value.get_ref() {
-            DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) if expected.contains("text") => {
-                Some(format!("write it in quotes: `\"{}\"`", &self.text[value.span()]))
-            }
-            _ => None,
-        };
-        self.fault(value.span(), format!("expected {expected}, found {found}"), hint);
+    pub(super) fn is_lint(&self) -> bool {
+        self.purpose == Purpose::Lint
     }
 
-    /// Faults for keys that the section does not have.
-    fn keys(&mut self, table: &DeTable<'_>, section: &str, known: &[&str]) {
-        for key in table.keys() {
-            let found = key.get_ref().as_ref();
-            if !known.contains(&found) {
-                let hint = suggestion(found, known);
-                let problem = format!("unknown key in {section}: expected {}", alternatives(known));
-                self.fault(key.span(), problem, hint);
-            }
-        }
+    pub(super) fn warn(
+        &mut self,
+        code: &'static str,
+        span: Range<usize>,
+        problem: impl Into<String>,
+        hint: Option<String>,
+    ) {
+        self.faults.push(Fault { hint, ..Fault::warning(code, span, problem) });
     }
 
-    fn table<'a, 'i>(&mut self, value: &'a Value<'i>) -> Option<&'a DeTable<'i>> {
-        let table = value.get_ref().as_table();
-        if table.is_none() {
-            self.wrong_type(value, "a table");
-        }
-        table
+    /// A rule of which lint may ask whether any record uses it.
+    pub(super) fn mark(&mut self, span: Range<usize>, what: impl Into<String>) -> Mark {
+        self.marked.push(Marked { span, what: what.into() });
+        self.marked.len() as Mark - 1
     }
 
-    fn string<'a>(&mut self, value: &'a Value<'_>) -> Option<&'a str> {
-        let text = value.get_ref().as_str();
-        if text.is_none() {
-            self.wrong_type(value, "text");
-        }
-        text
+    fn boolean(&self, table: &DeTable<'_>, key: &str, default: bool) -> bool {
+        get(table, key).and_then(|value| value.get_ref().as_bool()).unwrap_or(default)
     }
 
-    fn boolean(&mut self, table: &DeTable<'_>, key: &str, default: bool) -> bool {
-        let Some(value) = get(table, key) else { return default };
-        value.get_ref().as_bool().unwrap_or_else(|| {
-            self.wrong_type(value, "`true` or `false`");
-            default
-        })
-    }
-
-    /// One text or a list of texts, each with its place.
-    fn strings<'a, 'i>(&mut self, value: &'a Value<'i>) -> Vec<(&'a str, Range<usize>)> {
-        match value.get_ref() {
-            DeValue::String(text) => vec![(text.as_ref(), value.span())],
-            DeValue::Array(items) => {
-                items.iter().filter_map(|item| self.string(item).map(|text| (text, item.span()))).collect()
-            }
-            _ => {
-                self.wrong_type(value, "text or a list of texts");
-                Vec::new()
-            }
-        }
-    }
-
-    fn section<'a, 'i>(&mut self, root: &'a DeTable<'i>, name: &str, known: &[&str]) -> Option<&'a DeTable<'i>> {
-        let table = self.table(get(root, name)?)?;
-        self.keys(table, &format!("`[{name}]`"), known);
-        Some(table)
+    fn section<'a, 'i>(&self, root: &'a DeTable<'i>, name: &str) -> Option<&'a DeTable<'i>> {
+        get(root, name)?.get_ref().as_table()
     }
 
     fn wrong(&mut self, span: &Range<usize>, wrong: Wrong) {
@@ -204,92 +134,137 @@ impl<'t> Loader<'t> {
         self.fault(span, wrong.problem, wrong.hint);
     }
 
+    fn uses(&mut self, text: &str, is_template: bool) {
+        for path in expression::paths(text, is_template) {
+            self.coverage.used(&path);
+        }
+    }
+
     fn expression(&mut self, value: &Value<'_>, scope: Scope) -> Option<Expression> {
-        let text = self.string(value)?;
-        self.expression_text(text, &value.span(), scope)
+        let text = value.get_ref().as_str()?;
+        self.uses(text, false);
+        let parsed = Expression::value(text, scope).map_err(|wrong| self.wrong(&value.span(), wrong)).ok()?;
+        self.look_at_values(text, &value.span(), false);
+        self.try_out(&expression::Code::Expression(&parsed), text, &value.span());
+        Some(parsed)
     }
 
-    fn expression_text(&mut self, text: &str, span: &Range<usize>, scope: Scope) -> Option<Expression> {
-        for path in expression::paths(text, false) {
-            self.coverage.used(&path);
-        }
-        Expression::value(text, scope).map_err(|wrong| self.wrong(span, wrong)).ok()
+    /// A condition; `value` is a text, or the key of a table.
+    fn condition(&mut self, text: &str, span: &Range<usize>, scope: Scope) -> Option<Expression> {
+        self.uses(text, false);
+        let parsed = Expression::condition(text, scope).map_err(|wrong| self.wrong(span, wrong)).ok()?;
+        self.look_at_values(text, span, false);
+        self.try_out(&expression::Code::Expression(&parsed), text, span);
+        self.look_at_constant(&parsed, text, span);
+        Some(parsed)
     }
 
-    fn condition(&mut self, value: &Value<'_>, scope: Scope) -> Option<Expression> {
-        let text = self.string(value)?;
-        for path in expression::paths(text, false) {
-            self.coverage.used(&path);
-        }
-        Expression::condition(text, scope).map_err(|wrong| self.wrong(&value.span(), wrong)).ok()
+    fn condition_of(&mut self, table: &DeTable<'_>, key: &str, scope: Scope) -> Option<Expression> {
+        let value = get(table, key)?;
+        self.condition(value.get_ref().as_str()?, &value.span(), scope)
     }
 
     fn template(&mut self, value: &Value<'_>, scope: Scope, output: Output) -> Option<Template> {
-        let text = self.string(value)?;
-        for path in expression::paths(text, true) {
-            self.coverage.used(&path);
-        }
+        let text = value.get_ref().as_str()?;
+        self.uses(text, true);
         let parsed = Template::parse(&mut self.engine, text, scope, output);
-        parsed.map_err(|wrong| self.wrong(&value.span(), wrong)).ok()
+        let parsed = parsed.map_err(|wrong| self.wrong(&value.span(), wrong)).ok()?;
+        self.look_at_values(text, &value.span(), true);
+        let engine = std::mem::replace(&mut self.engine, Environment::empty());
+        self.try_out(&expression::Code::Template(&parsed, &engine), text, &value.span());
+        self.engine = engine;
+        Some(parsed)
     }
 
     fn optional_template(&mut self, table: &DeTable<'_>, key: &str, scope: Scope, output: Output) -> Option<Template> {
         get(table, key).and_then(|value| self.template(value, scope, output))
     }
 
-    /// `from`, `table` and `default`; a text alone is the default.
+    /// `when`, `from`, `table` and `default`; a text alone is the default.
     fn rule<T>(
         &mut self,
         value: Option<&Value<'_>>,
         name: &str,
-        further: &[&str],
         scope: Scope,
         mut parse: impl FnMut(&mut Self, &str, Range<usize>) -> Option<T>,
     ) -> Rule<T> {
-        let mut rule = Rule { name: Arc::from(name), from: None, table: None, default: None };
+        let mut rule = Rule { name: Arc::from(name), when: Vec::new(), from: None, table: None, default: None };
         let Some(value) = value else { return rule };
         if let Some(text) = value.get_ref().as_str() {
             rule.default = parse(self, text, value.span());
             return rule;
         }
-        let Some(table) = value.get_ref().as_table() else {
-            self.wrong_type(value, "text or a table with `from`, `table` and `default`");
-            return rule;
-        };
-        let known: Vec<&str> = ["from", "table", "default"].iter().chain(further).copied().collect();
-        self.keys(table, &format!("`[{name}]`"), &known);
+        let Some(table) = value.get_ref().as_table() else { return rule };
+        if let Some(conditions) = get(table, "when").and_then(|value| value.get_ref().as_table()) {
+            rule.when = self.decisions(conditions, name, scope, &mut parse);
+        }
         rule.from = get(table, "from").and_then(|from| self.expression(from, scope));
         if let Some(default) = get(table, "default")
-            && let Some(text) = self.string(default)
+            && let Some(text) = default.get_ref().as_str()
         {
             rule.default = parse(self, text, default.span());
         }
         if let Some((key, values)) = entry(table, "table") {
-            if get(table, "from").is_none() {
+            let from = get(table, "from");
+            if from.is_none() {
                 let problem = format!("`[{name}]` has a table and no `from`, which says what is looked up in it");
                 self.fault(key.span(), problem, Some("add `from = \"…\"` with the name of a field".to_owned()));
             }
-            rule.table = self.table(values).map(|values| self.value_table(values, &mut parse));
+            if let (Some(Expression::Path(path)), Some(values)) = (&rule.from, values.get_ref().as_table()) {
+                self.look_at_keys(path, values, name);
+            }
+            rule.table = values.get_ref().as_table().map(|values| self.value_table(values, name, &mut parse));
+        }
+        if rule.default.is_none() && rule.from.is_none() && rule.when.is_empty() && table.is_empty() {
+            self.warn("unused", value.span(), format!("`[{name}]` says nothing"), Some("remove it".to_owned()));
         }
         rule
+    }
+
+    /// Conditions and what they give, in the order of the file.
+    fn decisions<T>(
+        &mut self,
+        conditions: &DeTable<'_>,
+        name: &str,
+        scope: Scope,
+        parse: &mut impl FnMut(&mut Self, &str, Range<usize>) -> Option<T>,
+    ) -> Vec<Decision<T>> {
+        let mut conditions: Vec<_> = conditions.iter().collect();
+        conditions.sort_by_key(|(key, _)| key.span().start);
+        let mut decisions = Vec::new();
+        for (key, value) in conditions {
+            let when = self.condition(key.get_ref(), &key.span(), scope);
+            let given = value.get_ref().as_str().and_then(|text| parse(self, text, value.span()));
+            let mark = self.mark(key.span(), format!("this condition of `[{name}]` holds for"));
+            decisions.extend(when.zip(given).map(|(when, value)| Decision { when, value, mark }));
+        }
+        decisions
     }
 
     fn value_table<T>(
         &mut self,
         values: &DeTable<'_>,
+        name: &str,
         parse: &mut impl FnMut(&mut Self, &str, Range<usize>) -> Option<T>,
-    ) -> HashMap<String, T> {
-        let mut table = HashMap::new();
+    ) -> Values<T> {
+        let mut table = Values::default();
         let mut written: HashMap<String, String> = HashMap::new();
+        let mut values: Vec<_> = values.iter().collect();
+        values.sort_by_key(|(key, _)| key.span().start);
         for (key, value) in values {
             let word = key.get_ref().as_ref();
             if let Some(other) = written.insert(fold(word), word.to_owned()) {
                 let problem = format!("`{word}` and `{other}` are the same key: upper and lower case count alike");
                 self.fault(key.span(), problem, Some("remove one of them".to_owned()));
             }
-            let parsed = self.string(value).and_then(|text| parse(self, text, value.span()));
+            if let Some(general) = table.pattern_before(word) {
+                let problem = format!("`{word}` is never asked: `{general}` above it covers it");
+                self.warn("unreachable", key.span(), problem, Some("put the narrower pattern first".to_owned()));
+            }
+            let parsed = value.get_ref().as_str().and_then(|text| parse(self, text, value.span()));
+            let mark = self.mark(key.span(), format!("this value of `[{name}]` is that of"));
             if let Some(parsed) = parsed {
-                table.insert(fold(word), parsed);
+                table.insert(word, parsed, mark);
             }
         }
         table
@@ -311,6 +286,22 @@ impl<'t> Loader<'t> {
         word
     }
 
+    /// One of a few words under a key.
+    fn choice<T>(&mut self, table: &DeTable<'_>, key: &str, what: &str, choices: &[(&str, T)]) -> Option<T>
+    where
+        T: Copy,
+    {
+        let value = get(table, key)?;
+        let text = value.get_ref().as_str()?;
+        let chosen = choices.iter().find(|(word, _)| *word == text).map(|(_, choice)| *choice);
+        if chosen.is_none() {
+            let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+            let problem = format!("not a {what}: expected {}", alternatives(&words));
+            self.fault(value.span(), problem, suggestion(text, &words));
+        }
+        chosen
+    }
+
     fn address(&mut self, text: &str, span: Range<usize>) -> Option<String> {
         let address = people::stored_address(text);
         if address.is_none() {
@@ -319,59 +310,67 @@ impl<'t> Loader<'t> {
         address
     }
 
+    fn name(&mut self, naming: Naming, name: &str, span: Range<usize>) {
+        self.named.push(Named { naming, name: name.to_owned(), span });
+    }
+
     fn user(&mut self, text: &str, span: Range<usize>) -> Option<String> {
-        let address = self.address(text, span)?;
-        self.users.insert(address.clone());
+        let address = self.address(text, span.clone())?;
+        self.name(Naming::User, &address, span);
         Some(address)
     }
 
     /// A mailbox by address or name.
     fn mailbox(&mut self, text: &str, span: Range<usize>) -> Option<String> {
         let name = if text.contains('@') {
-            self.address(text, span)?
+            self.address(text, span.clone())?
         } else if text.trim().is_empty() {
             self.fault(span, "expected a mailbox's address or name, found nothing", None);
             return None;
         } else {
             text.trim().to_owned()
         };
-        self.mailboxes.insert(name.clone());
+        self.name(Naming::Mailbox, &name, span);
         Some(name)
     }
 
+    fn names(&self, naming: &Naming) -> Vec<String> {
+        let names: BTreeSet<&String> =
+            self.named.iter().filter(|named| named.naming == *naming).map(|named| &named.name).collect();
+        names.into_iter().cloned().collect()
+    }
+
     fn root(&mut self, root: &DeTable<'_>) -> Option<Loaded> {
-        const SECTIONS: &[&str] = &[
-            "version", "source", "shape", "mailbox", "type", "status", "subject", "people", "assignee", "customer",
-            "tags", "fields", "threads", "html", "skip", "ignore",
-        ];
-        self.keys(root, "a mapping", SECTIONS);
         self.version(root);
         let source = self.source(root);
+        self.source = source.clone().unwrap_or_default();
         let mut shape = self.shape(root);
-        let mailbox = self.rule(get(root, "mailbox"), "mailbox", &[], Scope::Record, Self::mailbox);
-        let kind = self.rule(get(root, "type"), "type", &[], Scope::Record, |loader, text, span| {
+        let mailbox = self.rule(get(root, "mailbox"), "mailbox", Scope::Record, Self::mailbox);
+        let kind = self.rule(get(root, "type"), "type", Scope::Record, |loader, text, span| {
             loader.word(text, span, "type of conversation", Kind::WORDS, Kind::from_word)
         });
-        let status = self.rule(get(root, "status"), "status", &["skip"], Scope::Record, |loader, text, span| {
+        let status = self.rule(get(root, "status"), "status", Scope::Record, |loader, text, span| {
             loader.word(text, span, "status", Status::WORDS, Status::from_word)
         });
         let status_skip = self.status_skip(root);
         let subject = self.subject(root);
         let mut people = self.people(root, &mut shape);
         // A mailbox of ours is not a customer either.
-        people.own.extend(self.mailboxes.iter().filter(|name| name.contains('@')).cloned());
+        people.own.extend(self.names(&Naming::Mailbox).into_iter().filter(|name| name.contains('@')));
         let assignee = self.assignee(root);
         let (customer, customer_fields) = self.customer(root);
         let tags = self.tags(root);
         let (fields, field_names) = self.fields(get(root, "fields"), "fields");
         let threads = self.threads(root);
-        let skip = self.skip(root);
+        let notes = self.notes(root);
+        let skip = self.refusals(root, "skip", "a rule that skips records");
+        let reject = self.refusals(root, "reject", "a rule that rejects records");
         self.ignore(root);
         let coverage = std::mem::take(&mut self.coverage).build();
         let coverage = coverage.map_err(|error| self.fault(0..0, error.to_string(), None)).ok()?;
         let names = Names {
-            mailboxes: std::mem::take(&mut self.mailboxes).into_iter().collect(),
-            users: std::mem::take(&mut self.users).into_iter().collect(),
+            mailboxes: self.names(&Naming::Mailbox),
+            users: self.names(&Naming::User),
             fields: field_names,
             customer_fields: customer_fields.into_iter().map(|(name, _)| name).collect(),
         };
@@ -379,6 +378,7 @@ impl<'t> Loader<'t> {
         let rules = Rules {
             engine,
             skip,
+            reject,
             mailbox,
             kind,
             status,
@@ -390,6 +390,7 @@ impl<'t> Loader<'t> {
             tags,
             fields,
             threads,
+            notes,
             coverage,
         };
         Some(Loaded { source: source?, shape, names, rules })
@@ -406,11 +407,19 @@ impl<'t> Loader<'t> {
     fn source(&mut self, root: &DeTable<'_>) -> Option<String> {
         let names: Vec<&str> = SOURCES.iter().map(|source| source.name()).collect();
         let Some(value) = get(root, "source") else {
+            // What it extends would have said it, and that has been reported.
+            if root.contains_key("extends") && !self.faults.is_empty() {
+                return None;
+            }
             let problem = format!("`source` is missing: expected {}", alternatives(&names));
             self.fault(0..0, problem, Some("add `source = \"…\"` as the first line".to_owned()));
             return None;
         };
-        let name = self.string(value)?;
+        let Some(name) = value.get_ref().as_str() else {
+            let problem = format!("expected the name of a source in quotes: {}", alternatives(&names));
+            self.fault(value.span(), problem, None);
+            return None;
+        };
         if !names.contains(&name) {
             let hint = suggestion(name, &names);
             self.fault(value.span(), format!("not a source: expected {}", alternatives(&names)), hint);
@@ -448,16 +457,16 @@ impl<'t> Loader<'t> {
         shape
     }
 
-    fn status_skip(&mut self, root: &DeTable<'_>) -> HashMap<String, String> {
+    fn status_skip(&mut self, root: &DeTable<'_>) -> Values<String> {
         let Some(table) = get(root, "status").and_then(|value| value.get_ref().as_table()) else {
-            return HashMap::new();
+            return Values::default();
         };
-        let Some((key, value)) = entry(table, "skip") else { return HashMap::new() };
+        let Some((key, value)) = entry(table, "skip") else { return Values::default() };
         if get(table, "from").is_none() {
             let problem = "`[status]` has `skip` and no `from`, which says what is looked up in it";
             self.fault(key.span(), problem, Some("add `from = \"status\"`".to_owned()));
         }
-        let Some(values) = self.table(value) else { return HashMap::new() };
+        let Some(values) = value.get_ref().as_table() else { return Values::default() };
         if let Some(DeValue::Table(words)) = get(table, "table").map(Spanned::get_ref) {
             for key in values.keys() {
                 if words.keys().any(|word| fold(word.get_ref()) == fold(key.get_ref())) {
@@ -466,7 +475,10 @@ impl<'t> Loader<'t> {
                 }
             }
         }
-        self.value_table(values, &mut |loader, text, span| loader.reason(text, span))
+        if let Some(path) = get(table, "from").and_then(|from| expression::simple_path(from.get_ref().as_str()?)) {
+            self.look_at_keys(&path, values, "status.skip");
+        }
+        self.value_table(values, "status.skip", &mut |loader, text, span| loader.reason(text, span))
     }
 
     fn reason(&mut self, text: &str, span: Range<usize>) -> Option<String> {
@@ -484,15 +496,14 @@ impl<'t> Loader<'t> {
             subject.template = self.template(value, Scope::Record, Output::Text);
             return subject;
         }
-        let Some(table) = self.table(value) else { return subject };
-        self.keys(table, "`[subject]`", &["from", "template", "default"]);
+        let Some(table) = value.get_ref().as_table() else { return subject };
         subject.from = get(table, "from").and_then(|from| self.expression(from, Scope::Record));
         subject.template = self.optional_template(table, "template", Scope::Record, Output::Text);
         if let (Some(_), Some((key, _))) = (get(table, "from"), entry(table, "template")) {
             self.fault(key.span(), "`[subject]` has `from` and `template`", Some("remove one of them".to_owned()));
         }
         if let Some(default) = get(table, "default")
-            && let Some(text) = self.string(default)
+            && let Some(text) = default.get_ref().as_str()
         {
             if text.trim().is_empty() {
                 self.fault(default.span(), "a conversation needs a subject: expected some text", None);
@@ -503,26 +514,25 @@ impl<'t> Loader<'t> {
     }
 
     fn people(&mut self, root: &DeTable<'_>, shape: &mut Shape) -> People {
-        const KEYS: &[&str] = &["own", "default", "roles", "agents", "staff_as_customers"];
         let mut people =
             People { roles: STAFF_ROLES.iter().map(|role| (*role).to_owned()).collect(), ..People::default() };
-        if let Some(table) = self.section(root, "people", KEYS) {
+        if let Some(table) = self.section(root, "people") {
             if let Some(own) = get(table, "own") {
-                for (text, span) in self.strings(own) {
+                for (text, span) in strings(own) {
                     if self.own(text, span) && !shape.own.iter().any(|known| known == text) {
                         shape.own.push(text.to_owned());
                     }
                 }
             }
             if let Some(roles) = get(table, "roles") {
-                people.roles = self.strings(roles).into_iter().map(|(role, _)| fold(role)).collect();
+                people.roles = strings(roles).into_iter().map(|(role, _)| fold(role)).collect();
             }
             if let Some(value) = get(table, "default")
-                && let Some(text) = self.string(value)
+                && let Some(text) = value.get_ref().as_str()
             {
                 people.default = self.user(text, value.span());
             }
-            if let Some(agents) = get(table, "agents").and_then(|value| self.table(value)) {
+            if let Some(agents) = self.section(table, "agents") {
                 self.agents(agents, &mut people);
             }
             people.staff_as_customers = self.boolean(table, "staff_as_customers", false);
@@ -561,12 +571,10 @@ impl<'t> Loader<'t> {
                 }
                 DeValue::String(text) => self.user(text, value.span()).map(Agent::User),
                 DeValue::Table(table) => self.agent(table, value.span()),
-                _ => {
-                    let expected = "text (a user's address), `{ user = \"…\" }` or `{ departed = \"Name\" }`";
-                    self.wrong_type(value, expected);
-                    None
-                }
+                _ => None,
             };
+            let mark = self.mark(key.span(), "this agent appears in");
+            people.agent_marks.insert(fold(name), mark);
             if let Some(agent) = agent
                 && people.agents.insert(fold(name), agent).is_some()
             {
@@ -576,15 +584,13 @@ impl<'t> Loader<'t> {
     }
 
     fn agent(&mut self, table: &DeTable<'_>, span: Range<usize>) -> Option<Agent> {
-        let faults = self.faults.len();
-        self.keys(table, "an agent", &["user", "departed"]);
         match (get(table, "user"), get(table, "departed")) {
             (Some(value), None) => {
-                let text = self.string(value)?;
+                let text = value.get_ref().as_str()?;
                 self.user(text, value.span()).map(Agent::User)
             }
             (None, Some(value)) => {
-                let name = self.string(value)?;
+                let name = value.get_ref().as_str()?;
                 if name.trim().is_empty() {
                     self.fault(value.span(), "expected the name to show, found nothing", None);
                     return None;
@@ -592,7 +598,7 @@ impl<'t> Loader<'t> {
                 Some(Agent::Departed(name.trim().to_owned()))
             }
             // A misspelt key has been reported, and says enough.
-            (None, None) if self.faults.len() > faults => None,
+            (None, None) if !table.is_empty() => None,
             _ => {
                 self.fault(span, "an agent has either `user` or `departed`", None);
                 None
@@ -605,15 +611,14 @@ impl<'t> Loader<'t> {
         if value.get_ref().as_str() == Some("nobody") {
             return Assignee::Nobody;
         }
-        let rule = self.rule(Some(value), "assignee", &[], Scope::Record, |loader, text, span| {
+        let rule = self.rule(Some(value), "assignee", Scope::Record, |loader, text, span| {
             if text == "nobody" { Some(String::new()) } else { loader.user(text, span) }
         });
         Assignee::Rule(Box::new(rule))
     }
 
     fn customer(&mut self, root: &DeTable<'_>) -> (CustomerRules, Vec<(String, Vec<String>)>) {
-        const KEYS: &[&str] = &["company", "job_title", "notes", "website", "phone", "fields"];
-        let Some(table) = self.section(root, "customer", KEYS) else { return Default::default() };
+        let Some(table) = self.section(root, "customer") else { return Default::default() };
         let mut template = |key: &str| self.optional_template(table, key, Scope::Record, Output::Text);
         let mut customer = CustomerRules {
             company: template("company"),
@@ -633,12 +638,13 @@ impl<'t> Loader<'t> {
             from: vec![TagRule {
                 from: Expression::Path(vec!["tags".to_owned()]),
                 prefix: String::new(),
-                table: HashMap::new(),
+                table: Values::default(),
+                mark: self.mark(0..0, String::new()),
             }],
             add: Vec::new(),
             drop: globset::GlobSet::empty(),
         };
-        let Some(table) = self.section(root, "tags", &["from", "add", "drop"]) else { return tags };
+        let Some(table) = self.section(root, "tags") else { return tags };
         if let Some(from) = get(table, "from") {
             tags.from = match from.get_ref() {
                 DeValue::Array(items) => items.iter().filter_map(|item| self.tag_rule(item)).collect(),
@@ -646,11 +652,11 @@ impl<'t> Loader<'t> {
             };
         }
         if let Some(add) = get(table, "add") {
-            tags.add = self.strings(add).into_iter().map(|(text, _)| text.to_owned()).collect();
+            tags.add = strings(add).into_iter().map(|(text, _)| text.to_owned()).collect();
         }
         if let Some(drop) = get(table, "drop") {
             let mut set = GlobSetBuilder::new();
-            for (pattern, span) in self.strings(drop) {
+            for (pattern, span) in strings(drop) {
                 match GlobBuilder::new(&pattern.to_lowercase()).build() {
                     Ok(glob) => {
                         set.add(glob);
@@ -666,61 +672,61 @@ impl<'t> Loader<'t> {
     }
 
     fn tag_rule(&mut self, value: &Value<'_>) -> Option<TagRule> {
-        match value.get_ref() {
-            DeValue::String(_) => {
-                let from = self.expression(value, Scope::Record)?;
-                Some(TagRule { from, prefix: String::new(), table: HashMap::new() })
-            }
-            DeValue::Table(table) => {
-                self.keys(table, "a rule for tags", &["from", "prefix", "table"]);
-                let Some(from) = get(table, "from") else {
-                    self.fault(value.span(), "a rule for tags needs `from`", None);
-                    return None;
-                };
-                let from = self.expression(from, Scope::Record)?;
-                let prefix = get(table, "prefix").and_then(|prefix| self.string(prefix)).unwrap_or_default().to_owned();
-                let table = match get(table, "table").and_then(|table| self.table(table)) {
-                    Some(table) => self.value_table(table, &mut |_, text, _| Some(text.to_owned())),
-                    None => HashMap::new(),
-                };
-                Some(TagRule { from, prefix, table })
-            }
-            _ => {
-                self.wrong_type(value, "text (a field) or a table with `from`");
-                None
-            }
-        }
+        let mark = self.mark(value.span(), "this rule gives a tag to");
+        let Some(table) = value.get_ref().as_table() else {
+            let from = self.expression(value, Scope::Record)?;
+            return Some(TagRule { from, prefix: String::new(), table: Values::default(), mark });
+        };
+        let Some(from) = get(table, "from") else {
+            self.fault(value.span(), "a rule for tags needs `from`", None);
+            return None;
+        };
+        let from = self.expression(from, Scope::Record)?;
+        let prefix = get(table, "prefix").and_then(|prefix| prefix.get_ref().as_str()).unwrap_or_default().to_owned();
+        let table = match self.section(table, "table") {
+            Some(values) => self.value_table(values, "tags", &mut |_, text, _| Some(text.to_owned())),
+            None => Values::default(),
+        };
+        Some(TagRule { from, prefix, table, mark })
     }
 
     /// Custom fields or customer fields, with the values that their tables give.
     fn fields(&mut self, value: Option<&Value<'_>>, section: &str) -> (Vec<FieldRule>, Vec<(String, Vec<String>)>) {
         let mut rules = Vec::new();
         let mut names = Vec::new();
-        let Some(table) = value.and_then(|value| self.table(value)) else { return (rules, names) };
+        let is_customers = section.starts_with("customer");
+        let Some(table) = value.and_then(|value| value.get_ref().as_table()) else { return (rules, names) };
         for (key, value) in table {
             let field = key.get_ref().trim().to_owned();
             if field.is_empty() {
                 self.fault(key.span(), "expected a field's name, found nothing", None);
                 continue;
             }
+            let naming = if is_customers { Naming::CustomerField } else { Naming::Field };
+            self.name(naming, &field, key.span());
+            let mark = self.mark(key.span(), format!("`{field}` gets a value for"));
             let mut labels = BTreeSet::new();
             let parsed = if value.get_ref().is_str() {
                 self.template(value, Scope::Record, Output::Text).map(FieldValue::Template)
             } else {
                 let name = format!("{section}.{field}");
-                let rule = self.rule(Some(value), &name, &[], Scope::Record, |_, text, _| {
+                let has_table = value.get_ref().as_table().is_some_and(|table| table.contains_key("table"));
+                let rule = self.rule(Some(value), &name, Scope::Record, |loader, text, span| {
                     labels.insert(text.to_owned());
+                    if has_table && !is_customers {
+                        loader.name(Naming::Label { field: field.clone() }, text, span);
+                    }
                     Some(text.to_owned())
                 });
                 // Without a table any text can come.
                 if rule.table.is_none() {
                     labels.clear();
                 }
-                Some(FieldValue::Rule(rule))
+                Some(FieldValue::Rule(Box::new(rule)))
             };
             names.push((field.clone(), labels.into_iter().collect()));
             if let Some(value) = parsed {
-                rules.push(FieldRule { field, value });
+                rules.push(FieldRule { field, value, mark });
             }
         }
         (rules, names)
@@ -733,68 +739,105 @@ impl<'t> Loader<'t> {
             header: None,
             footer: None,
             keeps_cc: true,
+            keeps_quoted: true,
+            keeps_signature: true,
             inline_images: InlineImages::Embed,
+            is_plain: false,
         };
-        if let Some(table) = self.section(root, "threads", &["when", "type", "header", "footer", "cc"]) {
-            threads.when = get(table, "when").and_then(|when| self.condition(when, Scope::Entry));
+        if let Some(table) = self.section(root, "threads") {
+            threads.when = self.condition_of(table, "when", Scope::Entry);
             threads.kind = get(table, "type").map(|value| {
-                self.rule(Some(value), "threads.type", &[], Scope::Entry, |loader, text, span| {
+                self.rule(Some(value), "threads.type", Scope::Entry, |loader, text, span| {
                     loader.word(text, span, "type of thread", ThreadKind::WORDS, ThreadKind::from_word)
                 })
             });
             threads.header = self.optional_template(table, "header", Scope::Entry, Output::Html);
             threads.footer = self.optional_template(table, "footer", Scope::Entry, Output::Html);
             threads.keeps_cc = self.boolean(table, "cc", true);
+            let keep_or_drop = [(vocabulary::KEEP, true), (vocabulary::DROP, false)];
+            let quoted = self.choice(table, "quoted", "way to treat quoted text", &keep_or_drop);
+            let signature = self.choice(table, "signature", "way to treat signatures", &keep_or_drop);
+            threads.keeps_quoted = quoted.unwrap_or(true);
+            threads.keeps_signature = signature.unwrap_or(true);
         }
-        if let Some(table) = self.section(root, "html", &["inline_images"])
-            && let Some(value) = get(table, "inline_images")
-            && let Some(text) = self.string(value)
-        {
-            let from_word = |word: &str| match word {
-                "embed" => Some(InlineImages::Embed),
-                "attach" => Some(InlineImages::Attach),
-                _ => None,
-            };
-            let word = self.word(text, value.span(), "way to treat images", &["embed", "attach"], from_word);
-            threads.inline_images = word.unwrap_or(InlineImages::Embed);
+        if let Some(table) = self.section(root, "html") {
+            let ways = [
+                (vocabulary::EMBED, InlineImages::Embed),
+                (vocabulary::ATTACH, InlineImages::Attach),
+                (vocabulary::DROP, InlineImages::Drop),
+            ];
+            let images = self.choice(table, "inline_images", "way to treat images", &ways);
+            threads.inline_images = images.unwrap_or(InlineImages::Embed);
+            let texts = [(vocabulary::HTML, false), (vocabulary::PLAIN, true)];
+            threads.is_plain = self.choice(table, "texts", "form of texts", &texts).unwrap_or(false);
         }
         threads
     }
 
-    fn skip(&mut self, root: &DeTable<'_>) -> Vec<(Expression, String)> {
-        let Some(value) = get(root, "skip") else { return Vec::new() };
+    /// Notes that are made of a record's fields, in the order of the file.
+    fn notes(&mut self, root: &DeTable<'_>) -> Vec<NoteRule> {
+        let Some(table) = self.section(root, "notes") else { return Vec::new() };
+        let mut notes: Vec<_> = table.iter().collect();
+        notes.sort_by_key(|(key, _)| key.span().start);
+        let mut rules = Vec::new();
+        for (key, value) in notes {
+            let Some(table) = value.get_ref().as_table() else { continue };
+            let when = self.condition_of(table, "when", Scope::Record);
+            let at = get(table, "at").and_then(|value| self.expression(value, Scope::Record));
+            let Some(text) = get(table, "text") else {
+                self.fault(key.span(), "a note needs `text`", None);
+                continue;
+            };
+            let mark = self.mark(key.span(), "this note is written for");
+            if let Some(text) = self.template(text, Scope::Record, Output::Html) {
+                rules.push(NoteRule { name: Arc::from(format!("notes.{}", key.get_ref())), when, text, at, mark });
+            }
+        }
+        rules
+    }
+
+    /// `[[skip]]` or `[[reject]]`: conditions with reasons.
+    fn refusals(&mut self, root: &DeTable<'_>, section: &str, what: &str) -> Vec<Decision<String>> {
+        let Some(value) = get(root, section) else { return Vec::new() };
         let items: Vec<&Value<'_>> = match value.get_ref() {
             DeValue::Array(items) => items.iter().collect(),
             _ => vec![value],
         };
-        let mut rules = Vec::new();
+        let mut rules: Vec<Decision<String>> = Vec::new();
+        let mut seen: Vec<String> = Vec::new();
         for item in items {
-            let Some(table) = item.get_ref().as_table() else {
-                self.wrong_type(item, "a table with `when` and `reason`");
-                continue;
-            };
-            self.keys(table, "`[[skip]]`", &["when", "reason"]);
+            let Some(table) = item.get_ref().as_table() else { continue };
             let reason = match get(table, "reason") {
-                Some(value) => self.string(value).and_then(|text| self.reason(text, value.span())),
+                Some(value) => value.get_ref().as_str().and_then(|text| self.reason(text, value.span())),
                 None => {
-                    self.fault(item.span(), "a rule that skips records needs a `reason`", None);
+                    self.fault(item.span(), format!("{what} needs a `reason`"), None);
                     None
                 }
             };
             let when = match get(table, "when") {
-                Some(value) => self.condition(value, Scope::Record),
+                Some(value) => {
+                    let text = value.get_ref().as_str().unwrap_or_default();
+                    if seen.iter().any(|known| known.trim() == text.trim()) {
+                        let problem = format!("never asked: a `[[{section}]]` above has the same condition");
+                        self.warn("unreachable", value.span(), problem, Some("remove one of them".to_owned()));
+                    }
+                    seen.push(text.to_owned());
+                    self.condition_of(table, "when", Scope::Record)
+                }
                 None => {
-                    self.fault(item.span(), "a rule that skips records needs `when`", None);
+                    self.fault(item.span(), format!("{what} needs `when`"), None);
                     None
                 }
             };
-            rules.extend(when.zip(reason));
+            let span = get(table, "when").map_or_else(|| item.span(), Spanned::span);
+            let mark = self.mark(span, "this condition holds for");
+            rules.extend(when.zip(reason).map(|(when, value)| Decision { when, value, mark }));
         }
         rules
     }
 
     fn ignore(&mut self, root: &DeTable<'_>) {
-        if let Some(table) = get(root, "ignore").and_then(|value| self.table(value)) {
+        if let Some(table) = self.section(root, "ignore") {
             self.ignore_below("", table, 0);
         }
     }
@@ -806,13 +849,24 @@ impl<'t> Loader<'t> {
             match value.get_ref() {
                 DeValue::String(reason) => {
                     self.reason(reason, value.span());
-                    if let Err(error) = self.coverage.ignore(&pattern) {
+                    let mark = self.mark(key.span(), "this path is one of");
+                    if let Err(error) = self.coverage.ignore(&pattern, mark) {
                         self.fault(key.span(), format!("not a pattern: {}", error.kind()), None);
                     }
                 }
                 DeValue::Table(below) if depth < 16 => self.ignore_below(&format!("{pattern}."), below, depth + 1),
-                _ => self.wrong_type(value, "text (the reason)"),
+                // Its form has been found wrong already.
+                _ => {}
             }
         }
+    }
+}
+
+/// One text or a list of texts, each with its place.
+fn strings<'a>(value: &'a Value<'_>) -> Vec<(&'a str, Range<usize>)> {
+    let text = |value: &'a Value<'_>| value.get_ref().as_str().map(|text| (text, value.span()));
+    match value.get_ref() {
+        DeValue::Array(items) => items.iter().filter_map(text).collect(),
+        _ => text(value).into_iter().collect(),
     }
 }

@@ -3,23 +3,25 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use globset::GlobSet;
+use globset::{GlobBuilder, GlobMatcher, GlobSet};
 use minijinja::Environment;
 
 use super::coverage::Coverage;
 use super::expression::{Expression, Template};
+use super::lint::Mark;
 use crate::conversation::{Kind, Status, ThreadKind};
 
 /// Everything that a mapping says about records.
 #[derive(Debug)]
 pub(super) struct Rules {
     pub engine: Environment<'static>,
-    pub skip: Vec<(Expression, String)>,
+    pub skip: Vec<Decision<String>>,
+    pub reject: Vec<Decision<String>>,
     pub mailbox: Rule<String>,
     pub kind: Rule<Kind>,
     pub status: Rule<Status>,
-    /// Folded status words of records that are left out, with reasons.
-    pub status_skip: HashMap<String, String>,
+    /// Status words of records that are left out, with reasons.
+    pub status_skip: Values<String>,
     pub subject: Subject,
     pub people: People,
     pub assignee: Assignee,
@@ -27,6 +29,7 @@ pub(super) struct Rules {
     pub tags: Tags,
     pub fields: Vec<FieldRule>,
     pub threads: Threads,
+    pub notes: Vec<NoteRule>,
     pub coverage: Coverage,
 }
 
@@ -35,10 +38,78 @@ pub(super) struct Rules {
 pub(super) struct Rule<T> {
     /// `status`, `fields.Priority`: for findings, and for saying which rules fired.
     pub name: Arc<str>,
+    /// Asked in this order, before `from`.
+    pub when: Vec<Decision<T>>,
     pub from: Option<Expression>,
-    /// By folded key.
-    pub table: Option<HashMap<String, T>>,
+    pub table: Option<Values<T>>,
     pub default: Option<T>,
+}
+
+/// A condition and what it gives.
+#[derive(Debug)]
+pub(super) struct Decision<T> {
+    pub when: Expression,
+    pub value: T,
+    pub mark: Mark,
+}
+
+/// Values of the old system and what they become.
+#[derive(Debug)]
+pub(super) struct Values<T> {
+    /// By folded key.
+    exact: HashMap<String, (T, Mark)>,
+    /// Keys with `*`, in the order of the file.
+    patterns: Vec<(GlobMatcher, String, T, Mark)>,
+}
+
+impl<T> Default for Values<T> {
+    fn default() -> Self {
+        Self { exact: HashMap::new(), patterns: Vec::new() }
+    }
+}
+
+impl<T> Values<T> {
+    pub(super) fn insert(&mut self, key: &str, value: T, mark: Mark) {
+        let folded = fold(key);
+        match pattern(&folded) {
+            Some(pattern) => self.patterns.push((pattern, key.to_owned(), value, mark)),
+            None => {
+                self.exact.insert(folded, (value, mark));
+            }
+        }
+    }
+
+    /// What a value becomes: by its own key, else by the first pattern that fits.
+    pub(super) fn find(&self, value: &str) -> Option<(&T, Mark)> {
+        let folded = fold(value);
+        if let Some((found, mark)) = self.exact.get(&folded) {
+            return Some((found, *mark));
+        }
+        let found = self.patterns.iter().find(|(pattern, ..)| pattern.is_match(&folded));
+        found.map(|(_, _, value, mark)| (value, *mark))
+    }
+
+    /// The pattern so far that leaves nothing to a further key with `*`.
+    pub(super) fn pattern_before(&self, key: &str) -> Option<&str> {
+        let folded = fold(key);
+        pattern(&folded)?;
+        // A pattern that fits another's text, `*` and all, fits whatever that one fits.
+        let found = self.patterns.iter().find(|(known, ..)| known.is_match(&folded));
+        found.map(|(_, written, ..)| written.as_str())
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.exact.is_empty() && self.patterns.is_empty()
+    }
+}
+
+/// Only `*` is special: `?` and brackets are common in words of help desks.
+fn pattern(folded: &str) -> Option<GlobMatcher> {
+    if !folded.contains('*') {
+        return None;
+    }
+    let parts: Vec<String> = folded.split('*').map(globset::escape).collect();
+    GlobBuilder::new(&parts.join("*")).build().ok().map(|glob| glob.compile_matcher())
 }
 
 /// How a word is compared with a table's keys: in any case, without space around it.
@@ -63,6 +134,8 @@ pub(super) struct People {
     pub roles: HashSet<String>,
     /// By folded address, name or id.
     pub agents: HashMap<String, Agent>,
+    /// For lint, by the same keys.
+    pub agent_marks: HashMap<String, Mark>,
     /// The user who stands in for agents that are not known.
     pub default: Option<String>,
     pub staff_as_customers: bool,
@@ -119,8 +192,9 @@ pub(super) struct Tags {
 pub(super) struct TagRule {
     pub from: Expression,
     pub prefix: String,
-    /// By folded value; what is not in it is kept as it is, and an empty text drops it.
-    pub table: HashMap<String, String>,
+    /// What is not in it is kept as it is, and an empty text drops it.
+    pub table: Values<String>,
+    pub mark: Mark,
 }
 
 /// A custom field or customer field.
@@ -128,12 +202,13 @@ pub(super) struct TagRule {
 pub(super) struct FieldRule {
     pub field: String,
     pub value: FieldValue,
+    pub mark: Mark,
 }
 
 #[derive(Debug)]
 pub(super) enum FieldValue {
     Template(Template),
-    Rule(Rule<String>),
+    Rule(Box<Rule<String>>),
 }
 
 #[derive(Debug)]
@@ -145,7 +220,24 @@ pub(super) struct Threads {
     pub header: Option<Template>,
     pub footer: Option<Template>,
     pub keeps_cc: bool,
+    /// Whether the quoted mail at the end of a text stays.
+    pub keeps_quoted: bool,
+    /// Whether the signature at the end of a text stays.
+    pub keeps_signature: bool,
     pub inline_images: InlineImages,
+    /// Whether HTML becomes plain text.
+    pub is_plain: bool,
+}
+
+/// A note that is made of a record's own fields.
+#[derive(Debug)]
+pub(super) struct NoteRule {
+    /// `notes.rating`.
+    pub name: Arc<str>,
+    pub when: Option<Expression>,
+    pub text: Template,
+    pub at: Option<Expression>,
+    pub mark: Mark,
 }
 
 /// What becomes of images that HTML shows by `cid:`.
@@ -155,4 +247,6 @@ pub(super) enum InlineImages {
     Embed,
     /// All are attached.
     Attach,
+    /// A line names them, and they go.
+    Drop,
 }

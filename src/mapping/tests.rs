@@ -10,6 +10,9 @@ use crate::conversation::{Author, Kind, Status, Thread, ThreadKind, UserRef};
 use crate::finding::codes;
 use crate::record::{Attachment, Body, Entry, Origin, Person, Record, RecordId};
 
+mod language;
+mod lint;
+
 fn mapping(rules: &str) -> Mapping {
     let text = format!("source = \"zendesk\"\n{rules}");
     Mapping::parse("test.toml", &text).unwrap_or_else(|error| panic!("{}", error.report))
@@ -894,12 +897,18 @@ fn own_addresses_reach_the_reader_with_the_shape() {
 }
 
 #[test]
-fn the_example_in_the_docs_is_a_mapping() {
+fn every_example_in_the_docs_is_a_mapping_that_lints_clean() {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/mapping.md");
     let docs = std::fs::read_to_string(docs).unwrap();
-    let example = docs.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
-    let mapping = Mapping::parse("example.toml", example).unwrap_or_else(|error| panic!("{}", error.report));
-    assert_eq!(ready(&mapping, record()).conversation.fields.len(), 2);
+    let examples: Vec<&str> =
+        docs.split("```toml\n").skip(1).filter_map(|rest| Some(rest.split_once("\n```")?.0)).collect();
+    assert!(examples.len() >= 8, "only {} examples", examples.len());
+    for example in &examples {
+        let notices = super::Lint::parse("example.toml", example).notices();
+        assert!(notices.is_empty(), "{}", notices.iter().map(|notice| notice.report.as_str()).collect::<String>());
+    }
+    let longest = examples.iter().max_by_key(|example| example.len()).unwrap();
+    assert_eq!(ready(&Mapping::parse("example.toml", longest).unwrap(), record()).conversation.fields.len(), 2);
 }
 
 #[test]

@@ -29,8 +29,10 @@ pub(super) fn clamp(time: Timestamp) -> (Timestamp, bool) {
 
 /// A thread before its text is made: everything that rules decide.
 pub(super) struct Planned {
-    /// Which entry; `None` for the placeholder of a record without any.
+    /// Which entry; `None` for a note of the mapping's own, and for the placeholder of a record without any.
     pub index: Option<usize>,
+    /// The id and HTML of a note that the mapping makes.
+    pub note: Option<(Arc<str>, String)>,
     pub at: Timestamp,
     pub kind: ThreadKind,
     pub author: Author,
@@ -46,23 +48,71 @@ pub(super) struct Planned {
 /// Decides everything about a record's threads but their texts. At least one, oldest first.
 pub(super) fn plan(rules: &Rules, record: &Arc<Record>, customer: &Customer, notes: &mut Notes) -> Vec<Planned> {
     let order = order(rules, record, notes);
-    let times = distinct(order.iter().map(|(_, at)| *at).collect(), notes);
+    let length = order.len();
+    let mut slots: Vec<(Timestamp, Slot)> =
+        order.into_iter().enumerate().map(|(position, (index, at))| (at, Slot::Entry { index, position })).collect();
+    if slots.is_empty() {
+        slots.push((placeholder_time(record, notes), Slot::Nothing));
+    }
+    let last = slots.last().map_or(EARLIEST, |(at, _)| *at);
+    let written = super::notes::write(rules, record, last, notes);
+    if !written.is_empty() {
+        slots.extend(written.into_iter().map(|written| (written.at, Slot::Note(written))));
+        slots.sort_by_key(|(at, slot)| (*at, matches!(slot, Slot::Note(_))));
+    }
+    let times = distinct(slots.iter().map(|(at, _)| *at).collect(), notes);
     let mut cast = Cast { rules, record, customer, seen: Vec::new(), told: Vec::new() };
     let mut planned = Vec::with_capacity(times.len());
-    let length = order.len();
-    for (position, ((index, _), at)) in order.into_iter().zip(times).enumerate() {
-        let place = EntryPlace { index, position, length };
-        planned.push(cast.plan(place, at, notes));
+    for ((_, slot), at) in slots.into_iter().zip(times) {
+        planned.push(match slot {
+            Slot::Entry { index, position } => cast.plan(EntryPlace { index, position, length }, at, notes),
+            Slot::Note(written) => {
+                let mut note = Planned::empty(at, ThreadKind::Note);
+                cast.credit(None, &mut note, notes);
+                note.note = Some((written.name, written.html));
+                note
+            }
+            Slot::Nothing => {
+                Planned { author: Author::Customer(customer.clone()), ..Planned::empty(at, ThreadKind::Customer) }
+            }
+        });
     }
-    if let Some(first) = planned.iter_mut().find(|planned| planned.kind != ThreadKind::Note)
+    let first = planned.iter_mut().find(|planned| planned.index.is_some() && planned.kind != ThreadKind::Note);
+    if let Some(first) = first
         && rules.threads.keeps_cc
     {
         cast.add_copied(&record.cc, &mut first.cc, notes);
     }
-    if planned.is_empty() {
-        planned.push(placeholder(record, customer, notes));
-    }
     planned
+}
+
+/// What stands at one place of a conversation.
+enum Slot {
+    Entry {
+        index: usize,
+        position: usize,
+    },
+    Note(super::notes::Written),
+    /// The line that says that there is nothing.
+    Nothing,
+}
+
+impl Planned {
+    fn empty(at: Timestamp, kind: ThreadKind) -> Self {
+        Self {
+            index: None,
+            note: None,
+            at,
+            kind,
+            author: Author::User(UserRef::FirstAdministrator),
+            shown_name: None,
+            credit: None,
+            cc: Vec::new(),
+            bcc: Vec::new(),
+            header: None,
+            footer: None,
+        }
+    }
 }
 
 /// The texts and files of the planned threads. Takes the entries, since texts can be large.
@@ -76,8 +126,8 @@ pub(super) fn write(rules: &Rules, entries: Vec<Entry>, planned: Vec<Planned>, n
     threads
 }
 
-/// A conversation without a thread would be refused, and a silent loss besides.
-fn placeholder(record: &Record, customer: &Customer, notes: &mut Notes) -> Planned {
+/// When a record without messages says so: without any thread it would be refused, and a silent loss besides.
+fn placeholder_time(record: &Record, notes: &mut Notes) -> Timestamp {
     let message = if record.entries.is_empty() {
         "the record has no messages; a line that says so was used"
     } else {
@@ -88,18 +138,7 @@ fn placeholder(record: &Record, customer: &Customer, notes: &mut Notes) -> Plann
     if known.is_none() {
         notes.note(codes::TIME_MISSING, format!("the record has no time at all; `{EARLIEST}` was used"));
     }
-    Planned {
-        index: None,
-        at: clamp(known.unwrap_or(EARLIEST)).0,
-        kind: ThreadKind::Customer,
-        author: Author::Customer(customer.clone()),
-        shown_name: None,
-        credit: None,
-        cc: Vec::new(),
-        bcc: Vec::new(),
-        header: None,
-        footer: None,
-    }
+    clamp(known.unwrap_or(EARLIEST)).0
 }
 
 /// The entries that stay, by time and then by their order in the archive.
@@ -193,18 +232,7 @@ impl<'r> Cast<'r> {
         let context = needs_context.then(|| Context::new(self.record, Some(place)));
         let author = entry.author.as_ref().filter(|author| !people::is_nobody(author));
         let kind = self.kind(entry, author, context.as_ref(), notes);
-        let mut planned = Planned {
-            index: Some(place.index),
-            at,
-            kind,
-            author: Author::User(UserRef::FirstAdministrator),
-            shown_name: None,
-            credit: None,
-            cc: Vec::new(),
-            bcc: Vec::new(),
-            header: None,
-            footer: None,
-        };
+        let mut planned = Planned { index: Some(place.index), ..Planned::empty(at, kind) };
         match kind {
             ThreadKind::Customer => planned.author = Author::Customer(self.customer_for(author, notes)),
             ThreadKind::Message | ThreadKind::Note => self.credit(author, &mut planned, notes),
