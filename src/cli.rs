@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use foxferry::source::Order;
+use foxferry::window::Window;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -178,6 +179,10 @@ pub struct TargetArgs {
     /// At most N requests per second [default: as fast as the target answers]
     #[arg(long, value_name = "N", value_parser = rate)]
     rate: Option<f64>,
+    /// Send only in these hours, such as `20:00-06:00`: by this machine's clock, or with a zone as in
+    /// `20:00-06:00 Europe/Berlin`; several are separated by commas. Outside them the run sleeps
+    #[arg(long, value_name = "HOURS", value_parser = window)]
+    window: Option<Window>,
 }
 
 /// Where findings go.
@@ -298,6 +303,10 @@ fn time(text: &str) -> Result<Timestamp, String> {
 }
 
 /// `127.0.0.1:8025`, a port alone, or `localhost:8025`.
+fn window(text: &str) -> Result<Window, String> {
+    Window::parse(text, TimeZone::system).map_err(|error| error.to_string())
+}
+
 fn listen(text: &str) -> Result<SocketAddr, String> {
     if let Ok(port) = text.parse::<u16>() {
         return Ok(SocketAddr::from(([127, 0, 0, 1], port)));

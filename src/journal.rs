@@ -39,7 +39,8 @@ use writer::{When, Writer};
 const APPLICATION_ID: i32 = 0x6665_7272;
 
 /// What brings a journal from each version to the next; the position is the version it starts from.
-const MIGRATIONS: &[&str] = &[include_str!("journal/schema.sql"), include_str!("journal/seats.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("journal/schema.sql"), include_str!("journal/seats.sql"), include_str!("journal/facts.sql")];
 
 /// Samples kept of each finding code and run.
 const SAMPLES: i64 = 20;
@@ -360,6 +361,17 @@ impl Journal {
     /// Forgets the conversation that a record had: it is being deleted. Durable before the request leaves.
     pub async fn disown(&self, record: RecordRow) -> Result<(), JournalError> {
         self.writer.run(When::Durable, move |db| rows::disown(db, record)).await
+    }
+
+    /// What a run has learnt about the target under this name.
+    pub async fn fact(&self, key: &'static str) -> Result<Option<String>, JournalError> {
+        self.writer.run(When::AtOnce, move |db| rows::fact(db, key)).await
+    }
+
+    /// Keeps what was learnt about the target, for this run and the next. Its loss costs learning it again.
+    pub async fn set_fact(&self, key: &'static str, value: &str) -> Result<(), JournalError> {
+        let value = value.to_owned();
+        self.writer.run(When::AtOnce, move |db| rows::set_fact(db, key, &value)).await
     }
 
     /// What is known of a person.

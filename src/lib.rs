@@ -11,7 +11,7 @@
 //! - [`mapping`] turns a record into a [`conversation`]; [`check`] says what FreeScout would do to it.
 //! - [`upload`] sends it through [`freescout`], and [`journal`] remembers what has happened.
 //! - [`sandbox`] imitates a FreeScout for rehearsals and tests.
-//! - [`report`] is how all of them tell what they do.
+//! - [`window`] says in which hours, and [`report`] is how all of them tell what they do.
 
 pub mod catalog;
 pub mod check;
@@ -31,3 +31,4 @@ pub mod report;
 pub mod sandbox;
 pub mod source;
 pub mod upload;
+pub mod window;

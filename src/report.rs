@@ -5,6 +5,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::finding::Finding;
@@ -12,8 +13,11 @@ use crate::record::{Origin, RecordId};
 
 pub mod chorus;
 pub mod findings;
+pub mod forecast;
 pub mod json;
 pub mod tally;
+
+use forecast::Progress;
 
 /// Hears what happens. Never blocks, never fails; called from any OS thread.
 pub trait Reporter: Send + Sync {
@@ -86,13 +90,29 @@ pub enum Event<'a> {
         /// Why.
         reason: &'a str,
     },
-    /// All sending waits (`Retry-After`, target away).
+    /// All sending waits (`Retry-After`, target away or ill).
     Paused {
         /// For how long.
         wait: Duration,
         /// Why.
         reason: &'a str,
     },
+    /// All sending waits for the operator's hours.
+    Asleep {
+        /// When it goes on.
+        until: Timestamp,
+        /// How long that is.
+        wait: Duration,
+    },
+    /// Sending goes on after it was asleep, or after the target was away or ill.
+    Resumed {
+        /// After how long.
+        after: Duration,
+        /// Why.
+        reason: &'a str,
+    },
+    /// How far the run is, every few seconds.
+    Progress(&'a Progress),
     /// The first Ctrl-C: what is in flight is finished.
     Stopping {
         /// Requests in flight.

@@ -51,6 +51,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -167,6 +168,7 @@ pub async fn start(options: Options) -> io::Result<Sandbox> {
         script: Mutex::new(Script::new(options.faults, options.seed)),
         requests: Mutex::default(),
         locked_until: Mutex::default(),
+        workers: Mutex::new((0, Arc::new(Semaphore::new(0)))),
         deliveries,
     });
     let (stop, stopped) = oneshot::channel::<()>();
@@ -320,6 +322,8 @@ struct Server {
     script: Mutex<Script>,
     requests: Mutex<BTreeMap<String, u64>>,
     locked_until: Mutex<Option<tokio::time::Instant>>,
+    /// The workers that a fault has left, and how many there are.
+    workers: Mutex<(u32, Arc<Semaphore>)>,
     deliveries: UnboundedSender<Delivery>,
 }
 
@@ -355,6 +359,15 @@ impl Server {
     fn lock_writes(&self, time: Duration) {
         let mut until = self.locked_until.lock().unwrap_or_else(PoisonError::into_inner);
         *until = Some(tokio::time::Instant::now() + time);
+    }
+
+    /// The queue before so many workers.
+    fn queue(&self, workers: u32) -> Arc<Semaphore> {
+        let mut queue = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        if queue.0 != workers {
+            *queue = (workers, Arc::new(Semaphore::new(workers as usize)));
+        }
+        Arc::clone(&queue.1)
     }
 
     /// Waits while writes are locked. Every step that writes passes here first.

@@ -14,6 +14,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -24,7 +25,9 @@ use crate::conversation::{Conversation, ThreadKind};
 use crate::freescout::{Client, Directory};
 use crate::journal::{Journal, JournalError};
 use crate::mapping::Converted;
+use crate::report::forecast::Forecast;
 use crate::report::{Event, Reporter, Summary};
+use crate::window::Window;
 
 mod append;
 mod carry;
@@ -53,6 +56,12 @@ const MOST_AHEAD: usize = 64;
 /// How many bytes of them are held.
 const MOST_AHEAD_BYTES: usize = 16 << 20;
 
+/// When a run first tells how far it is.
+const FIRST_PROGRESS: Duration = Duration::from_secs(1);
+
+/// How often it does from then on.
+const PROGRESS_EVERY: Duration = Duration::from_secs(5);
+
 /// How an upload behaves.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -60,6 +69,10 @@ pub struct Options {
     pub concurrency: usize,
     /// At most this many requests in a second.
     pub rate: Option<f64>,
+    /// Hours in which requests may begin; `None`: at any time. What is in flight at their end is finished.
+    pub window: Option<Window>,
+    /// How many records will come, for the forecast; `None`: nobody knows.
+    pub total: Option<u64>,
     /// How long a look-up waits at least before it believes that something is absent or complete.
     pub settle: Duration,
     /// Whether the oldest thread carries a hidden mark by which a conversation is recognised.
@@ -72,7 +85,7 @@ pub struct Options {
     pub sweep_after: Duration,
     /// Whether late copies that carry our mark are deleted; else they are only named.
     pub deletes_surplus: bool,
-    /// How long a target may be silent before the run ends.
+    /// How long a target may be silent, or take nothing at all, before the run ends. Hours outside the window aside.
     pub patience: Duration,
     /// Whether dead letters are taken up again.
     pub takes_up_dead: bool,
@@ -94,6 +107,8 @@ impl Default for Options {
         Self {
             concurrency: 4,
             rate: None,
+            window: None,
+            total: None,
             settle: Duration::from_secs(10),
             has_marker: true,
             // What nginx takes unless it is told otherwise.
@@ -128,6 +143,14 @@ pub enum UploadError {
     /// The target was silent for too long.
     #[error("the target has been away for {seconds} seconds: {cause}")]
     TargetGone {
+        /// For how long.
+        seconds: u64,
+        /// The last error.
+        cause: String,
+    },
+    /// The target answers questions and fails at everything that changes something.
+    #[error("the target has taken nothing for {seconds} seconds, though it answers questions: {cause}")]
+    TakesNothing {
         /// For how long.
         seconds: u64,
         /// The last error.
@@ -173,14 +196,22 @@ pub async fn run(
         stop.clone(),
         run,
     );
-    let carrier = Arc::new(Carrier::new(line, is_known));
-    let mut result = carry_all(&carrier, &mut items).await;
-    // The reader's OS threads end when nobody listens any more.
-    drop(items);
-    carrier.count_passed();
-    if result.is_ok() && !stop.is_asked() {
-        result = sweep(&carrier).await;
-    }
+    let budget = line.recall().await.map_err(UploadError::Journal)?;
+    let carrier = Arc::new(Carrier::new(line, is_known, budget));
+    let work = async {
+        let mut result = carry_all(&carrier, &mut items).await;
+        // The reader's OS threads end when nobody listens any more.
+        drop(items);
+        carrier.count_passed();
+        if result.is_ok() && !stop.is_asked() {
+            result = sweep(&carrier).await;
+        }
+        result
+    };
+    let result = tokio::select! {
+        result = work => result,
+        never = tell_progress(&carrier) => match never {},
+    };
     let mut summary = carrier.summary.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
     summary.findings = carrier.line.findings();
     summary.requests = client.requests_sent() - requests_before;
@@ -197,6 +228,24 @@ pub async fn run(
     ended?;
     reporter.event(&Event::Finished(&summary));
     Ok(summary)
+}
+
+/// Tells how far the run is, now and then.
+async fn tell_progress(carrier: &Carrier) -> std::convert::Infallible {
+    let line = &carrier.line;
+    let mut forecast = Forecast::new(line.options.total, line.options.rate, line.options.window.clone());
+    let mut wait = FIRST_PROGRESS;
+    loop {
+        tokio::time::sleep(wait).await;
+        wait = PROGRESS_EVERY;
+        carrier.count_passed();
+        let (done, before) = {
+            let sums = carrier.summary.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            (sums.read, sums.done_before)
+        };
+        let progress = forecast.progress(line.limiter.awake_for(), done, before, Timestamp::now());
+        line.reporter.event(&Event::Progress(&progress));
+    }
 }
 
 /// Gives every item a task, in order, as places become free.

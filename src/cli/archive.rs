@@ -124,6 +124,12 @@ pub fn most_records(args: &SelectionArgs) -> Option<u64> {
     named.into_iter().chain(args.limit).min()
 }
 
+/// How many records a run will see, for its forecast: no more than there are, and unknown if a date selects them.
+pub fn expected_records(args: &SelectionArgs, records: u64) -> Option<u64> {
+    let is_known = args.since.is_none() && args.until.is_none() && records > 0;
+    is_known.then(|| most_records(args).map_or(records, |most| most.min(records)))
+}
+
 /// Which records are wanted.
 pub fn selection(args: &SelectionArgs) -> Selection {
     Selection {

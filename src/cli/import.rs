@@ -30,6 +30,7 @@ Examples:
   foxferry import export.json --url https://help.example.org --key-file key.txt
   foxferry import mail.mbox --url https://help.example.org --mapping acme.toml --since 2022-01-01
   foxferry import export.json --url https://help.example.org --limit 20 --rate 2
+  foxferry import export.json --url https://help.example.org --window 20:00-06:00
 
 The same command again goes on where the last run stopped; what is done is never sent again. Ctrl-C once finishes what is
 in flight, twice stops at once.";
@@ -180,7 +181,8 @@ impl Run<'_> {
         let journal = Journal::open(&self.journal, &identity).map_err(|error| journals::failure_of(&error))?;
         let announced = journals::announce_target(&identity.target);
         let reader = self.read()?;
-        if reader.facts.records > 0 {
+        let records = reader.facts.records;
+        if records > 0 {
             self.require_mailbox(directory)?;
         }
         if self.args.strict {
@@ -198,6 +200,9 @@ impl Run<'_> {
             let message = format!("no rule names a mailbox; the target's only one, `{}`, is used", only.mailbox.email);
             reporter.event(&Event::Finding(&Finding::new(codes::MAP_DEFAULT_MAILBOX, message)));
         }
+        if sandbox.is_none() {
+            self.warn_of_automation();
+        }
         let selection = archive::selection(&self.args.selection);
         self.runtime
             .block_on(pipeline::passing::prepare(&reader.passing, &journal, &selection))
@@ -207,6 +212,8 @@ impl Run<'_> {
         let options = upload::Options {
             concurrency: usize::from(self.args.target.concurrency),
             rate: self.args.target.rate,
+            window: self.args.target.window.clone(),
+            total: archive::expected_records(&self.args.selection, records),
             settle: self.args.settle.map_or(defaults.settle, Duration::from_secs_f64),
             sweep_after: self.args.settle.map_or(defaults.sweep_after, |settle| Duration::from_secs_f64(6.0 * settle)),
             staff_may_be_customers: self.mapping.lets_staff_be_customers(),
@@ -229,6 +236,16 @@ impl Run<'_> {
         let sums = sent.map_err(|error| failure_of(&error))?;
         self.listeners.finish()?;
         self.close(&sums, sandbox)
+    }
+
+    /// The API has no list of webhooks and none of workflows (`freescout-behaviour.md`, section 11), so that it is said to
+    /// everybody: both run for imported conversations as for new ones.
+    fn warn_of_automation(&self) {
+        let message = "webhooks and workflows of the target run for imported conversations too, and FreeScout's API does \
+                       not say whether there are any; pause those that act on new conversations, replies or customers \
+                       (Manage » API & Webhooks, Manage » Mailboxes » Workflows) until the import is finished";
+        self.screen.say(&format!("note: {message}"));
+        self.listeners.reporter.event(&Event::Finding(&Finding::new(codes::TARGET_AUTOMATION, message)));
     }
 
     /// What was asked for, for the journal. No part of it is a secret: keys are never arguments.
@@ -306,6 +323,9 @@ fn no_mailbox(directory: &Directory) -> Failure {
 fn failure_of(error: &UploadError) -> Failure {
     let failure = Failure::of(Exit::Stopped, error);
     match error {
+        UploadError::TakesNothing { .. } => failure.hint(
+            "is its database read-only or its disk full? No record was given up for it; run the same command again when it works",
+        ),
         UploadError::TargetGone { .. } => failure.hint("the journal is in order; run the same command again when the target is back"),
         UploadError::Journal(cause) => journals::failure_of(cause),
         UploadError::NotImported { .. } => failure.hint(

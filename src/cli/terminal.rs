@@ -4,8 +4,10 @@ use std::io::Write as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use foxferry::report::forecast::Progress;
 use foxferry::report::{Event, Outcome, Reporter, Summary};
 use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use jiff::{Timestamp, Zoned};
 
 use crate::cli::screen::shortened;
 
@@ -55,6 +57,10 @@ struct State {
     last_line: Instant,
     last_counts: Instant,
     named: u64,
+    /// How far the work says it is.
+    progress: Option<Progress>,
+    /// Why nothing is sent at present.
+    rest: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +85,8 @@ impl Terminal {
             last_line: now,
             last_counts: now,
             named: 0,
+            progress: None,
+            rest: None,
         };
         Self { style, state: Mutex::new(state) }
     }
@@ -140,7 +148,8 @@ impl Terminal {
         if matches!(self.style, Style::Bar) {
             let template = match phase {
                 Phase::Indexing => "indexing {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta} left",
-                _ => "{bar:30} {human_pos}/{human_len} {per_sec} {eta} left  {msg}",
+                // Rate and forecast are the work's own: it knows of hours of rest.
+                _ => "{bar:30} {human_pos}/{human_len}  {msg}",
             };
             let style = ProgressStyle::with_template(template).expect("the templates above are right");
             let bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr()).with_style(style);
@@ -154,17 +163,13 @@ impl Terminal {
         if let Some(bar) = &state.bar {
             bar.inc(1);
             if state.last_counts.elapsed() >= COUNTS_EVERY {
-                bar.set_message(counts(state));
+                bar.set_message(standing(state));
                 state.last_counts = Instant::now();
             }
         }
-        self.line(state, |state| {
-            let new = state.sums.read - state.before;
-            let rate = new as f64 / state.started.elapsed().as_secs_f64().max(0.001);
-            let left = state.records.saturating_sub(state.sums.read);
-            let eta = if rate > 0.0 { format!(", {} left", span(left as f64 / rate)) } else { String::new() };
-            format!("{} of {} records, {rate:.0}/s{eta}: {}", state.sums.read, state.records, counts(state))
-        });
+        if state.progress.is_none() {
+            self.line(state, |state| format!("{} of {} records, {}", state.sums.read, state.records, standing(state)));
+        }
     }
 }
 
@@ -226,6 +231,25 @@ impl Reporter for Terminal {
             Event::Paused { wait, reason } => {
                 self.message(state, &format!("waiting {:.0} s: {reason}", wait.as_secs_f64()));
             }
+            Event::Asleep { until, wait } => {
+                let text = format!("asleep until {}, by the window", clock(*until, &Zoned::now()));
+                self.message(state, &format!("{text} ({} from now); Ctrl-C stops", span(wait.as_secs_f64())));
+                state.rest = Some(text);
+            }
+            Event::Resumed { after, reason } => {
+                self.message(state, &format!("going on after {}: {reason}", span(after.as_secs_f64())));
+                state.rest = None;
+            }
+            Event::Progress(progress) => {
+                state.progress = Some(**progress);
+                if let Some(bar) = &state.bar {
+                    bar.set_message(standing(state));
+                }
+                self.line(state, |state| {
+                    let of = progress.total.map(|total| format!(" of {total}")).unwrap_or_default();
+                    format!("{}{of} records, {}", progress.done, standing(state))
+                });
+            }
             Event::Stopping { in_flight } => {
                 let text = format!("stopping: {in_flight} in flight are finished first; Ctrl-C again stops at once");
                 self.message(state, &text);
@@ -239,6 +263,43 @@ impl Reporter for Terminal {
             _ => {}
         }
     }
+}
+
+/// Rate, forecast and counts, or why it rests.
+fn standing(state: &State) -> String {
+    let (rate, left, ends) = match &state.progress {
+        Some(progress) => (progress.rate, progress.left, progress.ends),
+        // What sends nothing has nothing to rest for.
+        None => {
+            let new = state.sums.read - state.before;
+            let rate = new as f64 / state.started.elapsed().as_secs_f64().max(0.001);
+            let missing = state.records.saturating_sub(state.sums.read);
+            let left = (rate > 0.0).then(|| Duration::try_from_secs_f64(missing as f64 / rate).ok()).flatten();
+            (Some(rate), left, None)
+        }
+    };
+    let mut parts = Vec::new();
+    match (&state.rest, rate) {
+        (Some(rest), _) => parts.push(rest.clone()),
+        (None, Some(rate)) => parts.push(if rate < 9.95 { format!("{rate:.1}/s") } else { format!("{rate:.0}/s") }),
+        (None, None) => {}
+    }
+    if let Some(left) = left {
+        let ends = ends.map(|ends| format!(", ends {}", clock(ends, &Zoned::now()))).unwrap_or_default();
+        parts.push(format!("{} left{ends}", span(left.as_secs_f64())));
+    }
+    format!("{}: {}", parts.join(", "), counts(state))
+}
+
+/// A time by this machine's clock: with the day, if it is not today.
+fn clock(time: Timestamp, now: &Zoned) -> String {
+    let then = time.to_zoned(now.time_zone().clone());
+    let form = match then.date().duration_since(now.date()).as_hours().abs() {
+        0 => "%H:%M",
+        1..=144 => "%a %H:%M",
+        _ => "%Y-%m-%d %H:%M",
+    };
+    then.strftime(form).to_string()
 }
 
 fn counts(state: &State) -> String {
@@ -260,6 +321,7 @@ fn span(seconds: f64) -> String {
     match seconds {
         0..60 => format!("{seconds} s"),
         60..3600 => format!("{} min", seconds.div_ceil(60)),
+        172_800.. => format!("{} days", seconds.div_ceil(86_400)),
         _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
     }
 }
@@ -270,8 +332,22 @@ mod tests {
 
     #[test]
     fn spans_table() {
-        for (seconds, expected) in [(0.2, "0 s"), (59.0, "59 s"), (61.0, "2 min"), (7265.0, "2 h 1 min")] {
+        for (seconds, expected) in
+            [(0.2, "0 s"), (59.0, "59 s"), (61.0, "2 min"), (7265.0, "2 h 1 min"), (200_000.0, "3 days")]
+        {
             assert_eq!(span(seconds), expected);
+        }
+    }
+
+    #[test]
+    fn clocks_table() {
+        let now: Zoned = "2026-03-02T19:30:00+01:00[Europe/Berlin]".parse().unwrap();
+        for (time, expected) in [
+            ("2026-03-02T19:00:00Z", "20:00"),
+            ("2026-03-03T05:00:00Z", "Tue 06:00"),
+            ("2026-03-30T05:00:00Z", "2026-03-30 07:00"),
+        ] {
+            assert_eq!(clock(time.parse().unwrap(), &now), expected);
         }
     }
 }

@@ -727,6 +727,18 @@ pub(super) fn disown(db: &Connection, record: RecordRow) -> Result<()> {
     Ok(())
 }
 
+pub(super) fn fact(db: &Connection, key: &str) -> rusqlite::Result<Option<String>> {
+    db.prepare_cached("SELECT value FROM facts WHERE key = ?1")?.query_row([key], |row| row.get(0)).optional()
+}
+
+pub(super) fn set_fact(db: &Connection, key: &str, value: &str) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "INSERT INTO facts (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+    )?
+    .execute([key, value])?;
+    Ok(())
+}
+
 pub(super) fn person(db: &Connection, key: &str) -> Result<Option<PersonRow>> {
     db.prepare_cached("SELECT customer, is_ours FROM people WHERE key = ?1")?
         .query_row([key], |row| {

@@ -5,6 +5,7 @@
 use std::io::Write;
 use std::sync::{Mutex, PoisonError};
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::report::{Event, Outcome, Reporter, Summary};
@@ -63,6 +64,25 @@ enum Line<'a> {
         seconds: f64,
         reason: &'a str,
     },
+    Asleep {
+        until: Timestamp,
+        seconds: f64,
+    },
+    Resumed {
+        after_seconds: f64,
+        reason: &'a str,
+    },
+    Progress {
+        done: u64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        total: Option<u64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        per_second: Option<f64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        seconds_left: Option<f64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        ends: Option<Timestamp>,
+    },
     Stopping {
         in_flight: usize,
     },
@@ -89,6 +109,15 @@ impl<W: Write + Send> Reporter for JsonLines<W> {
                 Line::Retry { record: record.to_string(), after_seconds: after.as_secs_f64(), reason }
             }
             Event::Paused { wait, reason } => Line::Paused { seconds: wait.as_secs_f64(), reason },
+            Event::Asleep { until, wait } => Line::Asleep { until: to_second(*until), seconds: wait.as_secs_f64() },
+            Event::Resumed { after, reason } => Line::Resumed { after_seconds: after.as_secs_f64(), reason },
+            Event::Progress(progress) => Line::Progress {
+                done: progress.done,
+                total: progress.total,
+                per_second: progress.rate.map(|rate| (rate * 1000.0).round() / 1000.0),
+                seconds_left: progress.left.map(|left| left.as_secs_f64().round()),
+                ends: progress.ends.map(to_second),
+            },
             Event::Stopping { in_flight } => Line::Stopping { in_flight: *in_flight },
             Event::Finished(summary) => Line::Finished(summary),
         };
@@ -103,6 +132,11 @@ impl<W: Write + Send> Reporter for JsonLines<W> {
     }
 }
 
+/// A time without its fractions: nobody forecasts those.
+fn to_second(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_second()).unwrap_or(time)
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -111,6 +145,7 @@ mod tests {
     use super::*;
     use crate::finding::{Finding, codes};
     use crate::record::{Origin, RecordId};
+    use crate::report::forecast::Progress;
 
     fn written(event: &Event<'_>) -> String {
         let mut bytes = Vec::new();
@@ -145,6 +180,28 @@ mod tests {
             (
                 Event::Paused { wait: Duration::from_millis(1500), reason: "429" },
                 r#"{"event":"paused","seconds":1.5,"reason":"429"}"#,
+            ),
+            (
+                Event::Asleep { until: "2026-03-02T20:00:00Z".parse().unwrap(), wait: Duration::from_secs(90) },
+                r#"{"event":"asleep","until":"2026-03-02T20:00:00Z","seconds":90.0}"#,
+            ),
+            (
+                Event::Resumed { after: Duration::from_secs(90), reason: "the window is open" },
+                r#"{"event":"resumed","after_seconds":90.0,"reason":"the window is open"}"#,
+            ),
+            (
+                Event::Progress(&Progress {
+                    done: 5,
+                    total: Some(11),
+                    rate: Some(2.0),
+                    left: Some(Duration::from_secs(3)),
+                    ends: "2026-03-02T20:00:03.9Z".parse().ok(),
+                }),
+                r#"{"event":"progress","done":5,"total":11,"per_second":2.0,"seconds_left":3.0,"ends":"2026-03-02T20:00:03Z"}"#,
+            ),
+            (
+                Event::Progress(&Progress { done: 5, total: None, rate: None, left: None, ends: None }),
+                r#"{"event":"progress","done":5}"#,
             ),
             (Event::Stopping { in_flight: 2 }, r#"{"event":"stopping","in_flight":2}"#),
             (

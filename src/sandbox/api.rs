@@ -65,6 +65,8 @@ impl Asked {
 #[derive(Default)]
 struct Plan {
     delay: Duration,
+    /// How many workers there are.
+    workers: Option<u32>,
     course: Course,
     /// Answered instead, without effect.
     instead: Option<Answer>,
@@ -100,6 +102,7 @@ impl Plan {
             match hit {
                 FaultKind::Delay(time) => plan.delay += time,
                 FaultKind::WriteLock(time) => server.lock_writes(time),
+                FaultKind::Queue(workers) => plan.workers = Some(workers),
                 _ if is_decided => {}
                 other => {
                     is_decided = true;
@@ -108,7 +111,9 @@ impl Plan {
                             retry_after = seconds;
                             plan.instead = Some(Answer::page(429, "Too Many Attempts."));
                         }
-                        FaultKind::FailBefore => plan.instead = Some(Answer::page(500, "Server Error")),
+                        FaultKind::FailBefore | FaultKind::FailAbove(_) => {
+                            plan.instead = Some(Answer::page(500, "Server Error"));
+                        }
                         FaultKind::FailAfter => plan.then = Then::Fail,
                         FaultKind::BadGateway => plan.instead = Some(Answer::proxy(502, "502 Bad Gateway")),
                         FaultKind::GatewayTimeout(time) => {
@@ -137,7 +142,7 @@ impl Plan {
                             plan.effect_after = Some(Duration::ZERO);
                         }
                         FaultKind::Maintenance => plan.instead = Some(Answer::page(503, "")),
-                        FaultKind::Delay(_) | FaultKind::WriteLock(_) => {}
+                        FaultKind::Delay(_) | FaultKind::WriteLock(_) | FaultKind::Queue(_) => {}
                     }
                 }
             }
@@ -221,6 +226,11 @@ async fn api(server: Arc<Server>, line: Line, path: String, request: Request) ->
     // In a task of its own: it goes on when the client hangs up and this function is dropped.
     let worker = Arc::clone(&server);
     let work = tokio::spawn(async move {
+        let queue = plan.workers.map(|workers| worker.queue(workers));
+        let _worker = match &queue {
+            Some(queue) => queue.acquire().await.ok(),
+            None => None,
+        };
         if !plan.delay.is_zero() {
             tokio::time::sleep(plan.delay).await;
         }

@@ -73,6 +73,10 @@ pub enum FaultKind {
     WriteLock(Duration),
     /// 503, without effect (`maintenance`).
     Maintenance,
+    /// 500 without effect for bodies of more bytes than this (`fail-above:BYTES`, with `k` or `m`).
+    FailAbove(u64),
+    /// From this request on so many workers do all the work, and what comes meanwhile waits (`queue:N`).
+    Queue(u32),
 }
 
 /// A SPEC that cannot be used.
@@ -103,7 +107,7 @@ pub enum FaultError {
     },
 }
 
-const KINDS: [&str; 20] = [
+const KINDS: [&str; 22] = [
     "delay",
     "429",
     "500-before",
@@ -124,6 +128,8 @@ const KINDS: [&str; 20] = [
     "grow",
     "write-lock",
     "maintenance",
+    "fail-above",
+    "queue",
 ];
 
 impl FromStr for Fault {
@@ -180,6 +186,10 @@ fn kind(what: &str) -> Result<FaultKind, FaultError> {
         "grow" => FaultKind::Grow(time()?),
         "write-lock" => FaultKind::WriteLock(time()?),
         "maintenance" => FaultKind::Maintenance,
+        "fail-above" => FaultKind::FailAbove(bytes(value).ok_or_else(|| wrong("a size such as `20m`"))?),
+        "queue" => FaultKind::Queue(
+            value.parse().ok().filter(|workers| *workers > 0).ok_or_else(|| wrong("a number of workers"))?,
+        ),
         _ => return Err(FaultError::Unknown { found: name.to_owned() }),
     })
 }
@@ -248,6 +258,8 @@ impl fmt::Display for FaultKind {
             FaultKind::Grow(time) => timed(f, "grow", time),
             FaultKind::WriteLock(time) => timed(f, "write-lock", time),
             FaultKind::Maintenance => f.write_str("maintenance"),
+            FaultKind::FailAbove(size) => write!(f, "fail-above:{size}"),
+            FaultKind::Queue(workers) => write!(f, "queue:{workers}"),
         }
     }
 }
@@ -275,7 +287,7 @@ impl Script {
             let is_meant = fault.count != Some(0)
                 && (fault.method == "*" || fault.method == method)
                 && matches_path(&fault.path, path)
-                && !matches!(fault.kind, FaultKind::TooLarge(limit) if length <= limit);
+                && !matches!(fault.kind, FaultKind::TooLarge(limit) | FaultKind::FailAbove(limit) if length <= limit);
             if is_meant && (fault.chance >= 100.0 || self.dice.f64() * 100.0 < fault.chance) {
                 fault.count = fault.count.map(|left| left - 1);
                 hits.push(fault.kind);
@@ -351,6 +363,8 @@ mod tests {
             "grow:1us",
             "write-lock:1us",
             "maintenance",
+            "fail-above:10",
+            "queue:2",
         ] {
             let full = format!("{spec}@POST /conversations/{{id}}/threads*2%12.5");
             let fault: Fault = full.parse().expect(spec);

@@ -172,10 +172,10 @@ impl Carrier {
                 Err(Failure::Unknown(step, sent, error)) => {
                     match self.look_for_append(filling, ordinal, Some(sent)).await? {
                         Some(there) => self.settle_append(step, &there).await?,
-                        None if attempt >= self.line.options.max_attempts => return Err(Failure::Refused(error)),
+                        None if self.line.is_given_up(attempt, sent) => return Err(Failure::Refused(error)),
                         None => {
                             self.line.wait_to_retry(&job.who, &error.verdict(), attempt, &error).await?;
-                            attempt += 1;
+                            attempt = self.line.next_attempt(attempt, sent);
                             continue;
                         }
                     }

@@ -94,8 +94,9 @@ struct There {
 }
 
 impl Carrier {
-    pub(super) fn new(line: Line, is_first_known: bool) -> Self {
-        let budget = AtomicU64::new(line.options.request_budget.max(SMALLEST_BUDGET));
+    pub(super) fn new(line: Line, is_first_known: bool, learnt: Option<u64>) -> Self {
+        let budget = line.options.request_budget.min(learnt.unwrap_or(u64::MAX));
+        let budget = AtomicU64::new(budget.max(SMALLEST_BUDGET));
         let staff = Staff::of(&line.directory);
         Self {
             line,
@@ -395,6 +396,7 @@ impl Carrier {
                     *first = true;
                 }
                 let message = format!("a request that was never answered had made conversation {}", found.id);
+                self.line.limiter.took_effect();
                 self.note(vec![Finding::new(codes::SEND_ADOPTED, message).about(&job.who.id, &job.who.origin)]).await?;
                 self.keep_hashes(job, plan, 0..plan.carried).await?;
                 self.settle_create(plan, step, found.id, found.number, Some(&found), false).await?;
@@ -452,6 +454,7 @@ impl Carrier {
                     let is_clean = found.as_ref().is_some_and(|found| is_spotless(&compare::compare(&new, found)));
                     let ends_record = is_clean && !self.has_more(plan);
                     let number = found.as_ref().and_then(|found| found.number);
+                    self.line.saw_number(&job.who, created.id, number).await?;
                     self.settle_create(plan, step, created.id, number, found.as_ref(), ends_record).await?;
                     if ends_record {
                         return Ok(Err(End::done(created.id)));
@@ -460,7 +463,9 @@ impl Carrier {
                 }
                 Err(Failure::Refused(error)) if error.is_about_size() => {
                     drop(first);
-                    if !self.shrink(plan, new.body_length()) {
+                    let is_smaller = self.shrink(plan, new.body_length());
+                    self.line.remember_budget(self.budget.load(Ordering::Relaxed)).await?;
+                    if !is_smaller {
                         return Ok(Err(self.bury(job, None, codes::SEND_REFUSED, error.to_string()).await?));
                     }
                 }
@@ -472,7 +477,7 @@ impl Carrier {
                     if let Some(there) = self.settle_unknown(job, plan, step, Some(sent_at)).await? {
                         return Ok(Ok(there));
                     }
-                    if attempt >= self.line.options.max_attempts {
+                    if self.line.is_given_up(attempt, sent_at) {
                         let why = format!("given up after {attempt} attempts: {error}");
                         return Ok(Err(self.bury(job, None, codes::SEND_REFUSED, why).await?));
                     }
@@ -480,8 +485,11 @@ impl Carrier {
                     if error.is_about_size() || attempt >= 2 {
                         self.shrink_for(plan, new.body_length(), &error);
                     }
+                    if error.is_about_size() {
+                        self.line.remember_budget(self.budget.load(Ordering::Relaxed)).await?;
+                    }
                     self.line.wait_to_retry(&job.who, &error.verdict(), attempt, &error).await?;
-                    attempt += 1;
+                    attempt = self.line.next_attempt(attempt, sent_at);
                 }
                 Err(failure) => return Err(failure),
             }
@@ -509,7 +517,10 @@ impl Carrier {
 
     /// Learns that `length` bytes are too many; says whether the conversation can be sent in smaller parts.
     fn shrink(&self, plan: &mut Plan, length: u64) -> bool {
-        self.budget.fetch_min((length / 2).max(SMALLEST_BUDGET), Ordering::Relaxed);
+        // A small request that is cut off tells of the connection, not of a limit.
+        if length > SMALLEST_BUDGET {
+            self.budget.fetch_min((length / 2).max(SMALLEST_BUDGET), Ordering::Relaxed);
+        }
         let carried = plan.carried;
         if plan.split(self.budget.load(Ordering::Relaxed)) && plan.carried < carried {
             return true;
@@ -620,9 +631,9 @@ impl Carrier {
         loop {
             match self.line.write(&job.who, job.record, &intent, &call).await {
                 Ok((step, ())) => return Ok(step),
-                Err(Failure::Unknown(_, _, error)) if attempt < self.line.options.max_attempts => {
+                Err(Failure::Unknown(_, sent, error)) if !self.line.is_given_up(attempt, sent) => {
                     self.line.wait_to_retry(&job.who, &error.verdict(), attempt, &error).await?;
-                    attempt += 1;
+                    attempt = self.line.next_attempt(attempt, sent);
                 }
                 Err(failure) => return Err(failure),
             }

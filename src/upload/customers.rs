@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::OwnedMutexGuard;
+use tokio::time::Instant;
 
 use super::line::{Failure, Halt, KeyedLocks, Line, Who};
 use crate::conversation::Customer;
@@ -130,10 +131,11 @@ impl Customers {
         loop {
             // From here on an answer may be lost: the next run looks before it makes.
             line.journal.ask_person(&person.key).await?;
-            let error = match line.write_person(|| line.client.create_customer(&new)).await? {
+            let error = match line.write_person(who, || line.client.create_customer(&new)).await? {
                 Ok(created) => return Ok((created.id, true)),
                 Err(error) => error,
             };
+            let failed_at = Instant::now();
             match error.verdict() {
                 Verdict::Refused if is_taken(&error) => {
                     return match self.find(line, who, person).await? {
@@ -142,7 +144,7 @@ impl Customers {
                     };
                 }
                 Verdict::Refused => return Err(Failure::Refused(error)),
-                Verdict::Unknown if attempt >= line.options.max_attempts => {
+                Verdict::Unknown if line.is_given_up(attempt, failed_at) => {
                     return Err(Failure::Refused(error));
                 }
                 verdict => {
@@ -156,7 +158,7 @@ impl Customers {
                     }
                 }
             }
-            attempt += 1;
+            attempt = line.next_attempt(attempt, failed_at);
         }
     }
 
@@ -183,7 +185,7 @@ impl Customers {
         if fields.is_empty() {
             return Ok(());
         }
-        if let Err(error) = line.write_person(|| line.client.set_customer_fields(id, &fields)).await? {
+        if let Err(error) = line.write_person(who, || line.client.set_customer_fields(id, &fields)).await? {
             let message = format!("the customer fields of `{}` could not be set: {error}", person.key);
             line.note_one(who, codes::SEND_REFUSED, message).await?;
         }

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::hash::Hash;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,9 +14,9 @@ use tokio::sync::{OwnedMutexGuard, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::limiter::{Limiter, Permit, Reply};
+use super::limiter::{Asks, Like, Limiter, Permit, Reply};
 use super::{Options, Stop, UploadError, retry};
-use crate::finding::Finding;
+use crate::finding::{Finding, codes};
 use crate::freescout::{ApiError, Client, Directory, ErrorKind, Verdict};
 use crate::journal::{Intent, Journal, JournalError, RecordRow, RunId, StepId, StepKind};
 use crate::record::{Origin, RecordId};
@@ -79,7 +79,17 @@ pub(super) struct Line {
     ahead: Semaphore,
     /// Findings so far, by severity.
     findings: [AtomicU64; 3],
+    /// Whether creates go one at a time.
+    is_single_file: AtomicBool,
+    /// Held by the create that is in flight, if they go one at a time.
+    create: tokio::sync::Mutex<()>,
 }
+
+/// The journal's fact that FreeScout counts conversations by itself.
+const CUSTOM_NUMBERS: &str = "custom-numbers";
+
+/// The journal's fact that holds how many bytes the target takes in a request, as far as it is known.
+const BUDGET: &str = "request-budget";
 
 impl Line {
     pub(super) fn new(
@@ -91,7 +101,7 @@ impl Line {
         stop: Stop,
         run: RunId,
     ) -> Self {
-        let limiter = Limiter::new(options.concurrency, options.rate);
+        let limiter = Limiter::new(&options, Arc::clone(&reporter));
         let most = options.concurrency;
         let halt = CancellationToken::new();
         Self {
@@ -107,7 +117,70 @@ impl Line {
             writes: AtomicUsize::new(0),
             ahead: Semaphore::new(most_ahead(most)),
             findings: Default::default(),
+            is_single_file: AtomicBool::new(false),
+            create: tokio::sync::Mutex::new(()),
         }
+    }
+
+    /// Takes up what earlier runs have learnt about the target. Gives the size budget, if one was learnt.
+    pub(super) async fn recall(&self) -> Result<Option<u64>, JournalError> {
+        let is_custom = self.journal.fact(CUSTOM_NUMBERS).await?.is_some();
+        self.is_single_file.store(is_custom, Ordering::Relaxed);
+        Ok(self.journal.fact(BUDGET).await?.and_then(|bytes| bytes.parse().ok()))
+    }
+
+    /// Keeps a size budget for the next run.
+    pub(super) async fn remember_budget(&self, bytes: u64) -> Result<(), Halt> {
+        Ok(self.journal.set_fact(BUDGET, &bytes.to_string()).await?)
+    }
+
+    /// Looks at the number of a conversation that was made. If FreeScout does not show the id as number, it counts by
+    /// itself, and gives creates that run side by side the same number (`freescout-behaviour.md`, section 19): from then
+    /// on they go one at a time.
+    pub(super) async fn saw_number(&self, who: &Who, id: u64, number: Option<u64>) -> Result<(), Halt> {
+        let is_custom = number.is_some_and(|number| number != id);
+        if !is_custom || self.is_single_file.swap(true, Ordering::Relaxed) {
+            return Ok(());
+        }
+        self.journal.set_fact(CUSTOM_NUMBERS, "yes").await?;
+        let message = "FreeScout numbers conversations by itself and can give one number to two that are made at the \
+                       same time; from here on they are made one after the other"
+            .to_owned();
+        self.note_one(who, codes::TARGET_CUSTOM_NUMBERS, message).await
+    }
+
+    /// Waits for the right to send. What is already begun is finished after the first wish to stop, but not waited for
+    /// while nothing is sent for long.
+    async fn permit(&self, asks: Asks, is_new: bool) -> Result<Permit, Halt> {
+        self.unless_held(is_new, self.limiter.permit(asks), asks).await
+    }
+
+    /// Waits for `work` as long as the end of the run allows: see [`Line::permit`].
+    async fn unless_held<T>(&self, is_new: bool, work: impl Future<Output = T>, asks: Asks) -> Result<T, Halt> {
+        let asked = async {
+            self.stop.asked().await;
+            if !is_new {
+                self.limiter.held_for_long(asks).await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = self.halt.cancelled() => Err(Halt::Interrupted),
+            () = self.stop.at_once() => Err(Halt::Interrupted),
+            () = asked => Err(Halt::Interrupted),
+            done = work => Ok(done),
+        }
+    }
+
+    /// Whether a record that failed so often, the last time with a request sent at `sent`, is given up. What failed while
+    /// the target took nothing at all is not held against it.
+    pub(super) fn is_given_up(&self, attempt: u32, sent: Instant) -> bool {
+        attempt >= self.options.max_attempts && !self.limiter.excuses(sent)
+    }
+
+    /// The number of the next attempt after one that was sent at `sent`.
+    pub(super) fn next_attempt(&self, attempt: u32, sent: Instant) -> u32 {
+        if self.limiter.excuses(sent) { attempt } else { attempt + 1 }
     }
 
     /// How much was noticed so far, by severity: info, warning, error.
@@ -171,7 +244,7 @@ impl Line {
         let mut attempt = 1;
         let mut first_failure = None;
         loop {
-            let permit = self.unless_stopped(self.limiter.permit()).await?;
+            let permit = self.permit(Asks::Read, false).await?;
             let since = permit.since;
             let error = match self.unless_stopped(call()).await? {
                 Ok(value) => {
@@ -180,7 +253,7 @@ impl Line {
                 }
                 Err(error) => error,
             };
-            let verdict = self.hear(permit, &error)?;
+            let verdict = self.hear(permit, who, &error)?;
             // While nobody gets an answer it is the target that is ill, not this request.
             let first = *first_failure.get_or_insert(since);
             let others_are_answered = self.limiter.silent_since().is_none_or(|silent| silent > first);
@@ -189,7 +262,7 @@ impl Line {
             if matches!(verdict, Verdict::Refused) || is_hopeless {
                 return Err(Failure::Refused(error));
             }
-            self.wait_to_retry(who, &verdict, attempt, &error).await?;
+            self.wait_to_ask(Asks::Read, who, &verdict, attempt, &error).await?;
             attempt += 1;
         }
     }
@@ -221,9 +294,18 @@ impl Line {
     {
         let mut attempt = 1;
         loop {
+            // A create is something new; the steps after it belong to what is already there.
+            let is_new = intent.kind == StepKind::Create;
+            let _turn = if is_new && self.is_single_file.load(Ordering::Relaxed) {
+                Some(self.unless_asked(self.create.lock()).await?)
+            } else {
+                None
+            };
             let ahead = self.unless_ended(intent.kind, self.ahead.acquire()).await?;
+            // No intent lies on disk while nothing may be sent for long.
+            self.unless_held(is_new, self.limiter.wait_while_held(Asks::Write), Asks::Write).await?;
             let step = self.journal.start(record, intent.clone()).await?;
-            let permit = match self.unless_ended(intent.kind, self.limiter.permit()).await {
+            let mut permit = match self.permit(Asks::Write, is_new).await {
                 Ok(permit) => permit,
                 Err(halt) => {
                     self.journal.refused(step, "not sent: the run ended before").await?;
@@ -233,6 +315,7 @@ impl Line {
             drop(ahead);
             let _in_flight = InFlight::new(&self.writes);
             let sent_at = Instant::now();
+            permit.sends(Like::of(intent));
             let error = match self.unless_stopped(call()).await? {
                 Ok(value) => {
                     permit.give_back(Reply::Written { is_create: intent.kind == StepKind::Create });
@@ -240,7 +323,7 @@ impl Line {
                 }
                 Err(error) => error,
             };
-            let verdict = match self.hear(permit, &error) {
+            let verdict = match self.hear(permit, who, &error) {
                 Ok(verdict) => verdict,
                 Err(halt) => {
                     // Whoever turned it away has not executed it.
@@ -270,11 +353,11 @@ impl Line {
     }
 
     /// Sends a request about a customer: it has a row of its own in the journal instead of a step.
-    pub(super) async fn write_person<T, F>(&self, call: impl Fn() -> F) -> Result<Result<T, ApiError>, Halt>
+    pub(super) async fn write_person<T, F>(&self, who: &Who, call: impl Fn() -> F) -> Result<Result<T, ApiError>, Halt>
     where
         F: Future<Output = Result<T, ApiError>>,
     {
-        let permit = self.unless_stopped(self.limiter.permit()).await?;
+        let permit = self.permit(Asks::Write, false).await?;
         let _in_flight = InFlight::new(&self.writes);
         match self.unless_stopped(call()).await? {
             Ok(value) => {
@@ -282,38 +365,65 @@ impl Line {
                 Ok(Ok(value))
             }
             Err(error) => {
-                self.hear(permit, &error)?;
+                self.hear(permit, who, &error)?;
                 Ok(Err(error))
             }
         }
     }
 
     /// Tells the limiter what an error means, and finds out whether it ends the run.
-    fn hear(&self, permit: Permit, error: &ApiError) -> Result<Verdict, Halt> {
+    fn hear(&self, permit: Permit, who: &Who, error: &ApiError) -> Result<Verdict, Halt> {
         let verdict = error.verdict();
-        match &verdict {
+        let failed = match &verdict {
             Verdict::Unauthorised => {
                 permit.give_back(Reply::Fine);
                 return Err(Halt::Fatal(UploadError::TurnedAway { cause: error.to_string() }));
             }
-            Verdict::Refused => permit.give_back(Reply::Fine),
-            Verdict::Throttled { .. } => permit.give_back(Reply::Strained),
-            Verdict::Transient => permit.give_back(Reply::Unreachable),
-            Verdict::Unknown if matches!(error.kind(), ErrorKind::ServerFault | ErrorKind::Puzzling) => {
-                permit.give_back(Reply::Failing);
+            Verdict::Refused => {
+                permit.give_back(Reply::Fine);
+                None
             }
-            Verdict::Unknown => permit.give_back(Reply::Unreachable),
-        }
-        let silence = self.limiter.silent_for();
-        if silence > self.options.patience {
+            Verdict::Throttled { .. } => {
+                permit.give_back(Reply::Strained);
+                None
+            }
+            Verdict::Unknown if matches!(error.kind(), ErrorKind::ServerFault | ErrorKind::Puzzling) => {
+                permit.fail(Reply::Failing, &who.id)
+            }
+            Verdict::Transient | Verdict::Unknown => permit.fail(Reply::Unreachable, &who.id),
+        };
+        let patience = self.options.patience;
+        let (silence, unwritten) = (self.limiter.silent_for(), self.limiter.unwritten_for());
+        if silence > patience {
             return Err(Halt::Fatal(UploadError::TargetGone { seconds: silence.as_secs(), cause: error.to_string() }));
+        }
+        if unwritten > patience {
+            return Err(Halt::Fatal(UploadError::TakesNothing {
+                seconds: unwritten.as_secs(),
+                cause: error.to_string(),
+            }));
+        }
+        if let Some(wait) = failed {
+            let reason = format!("the target fails whatever is sent, and no record is given up for it: {error}");
+            self.reporter.event(&Event::Paused { wait, reason: &reason });
         }
         Ok(verdict)
     }
 
-    /// Waits before something is sent again. What is about the target as a whole makes everybody wait.
+    /// Waits before a write is sent again. What is about the target as a whole makes everybody wait.
     pub(super) async fn wait_to_retry(
         &self,
+        who: &Who,
+        verdict: &Verdict,
+        attempt: u32,
+        error: &ApiError,
+    ) -> Result<(), Halt> {
+        self.wait_to_ask(Asks::Write, who, verdict, attempt, error).await
+    }
+
+    async fn wait_to_ask(
+        &self,
+        asks: Asks,
         who: &Who,
         verdict: &Verdict,
         attempt: u32,
@@ -325,7 +435,14 @@ impl Line {
             self.reporter.event(&Event::Paused { wait, reason: &reason });
         }
         self.reporter.event(&Event::Retry { record: &who.id, after: wait, reason: &reason });
-        self.unless_asked(tokio::time::sleep(wait)).await
+        let waits = async {
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                // The gate says when, to everybody: nobody who waits by himself is late when the target is well again.
+                () = self.limiter.held_for_long(asks) => {}
+            }
+        };
+        self.unless_asked(waits).await
     }
 
     /// Waits while a record is parked; ends at the first wish to stop, since the journal knows all about it.

@@ -258,9 +258,9 @@ pub(super) async fn delete(line: &Line, who: &Who, record: RecordRow, id: u64) -
                 return Ok(());
             }
             // Deleting again is as good as deleting once.
-            Err(Failure::Unknown(_, _, error)) if attempt < line.options.max_attempts => {
+            Err(Failure::Unknown(_, sent, error)) if !line.is_given_up(attempt, sent) => {
                 line.wait_to_retry(who, &error.verdict(), attempt, &error).await?;
-                attempt += 1;
+                attempt = line.next_attempt(attempt, sent);
             }
             Err(Failure::Unknown(_, _, error)) => return Err(Failure::Refused(error)),
             Err(failure) => return Err(failure),
@@ -272,7 +272,7 @@ pub(super) async fn delete(line: &Line, who: &Who, record: RecordRow, id: u64) -
 async fn surplus(line: &Line, who: &Who, id: u64, is_certain: bool) -> Result<(), Failure> {
     let may_delete = is_certain && line.options.deletes_surplus;
     let message = if may_delete {
-        match line.write_person(|| line.client.delete_conversation(id)).await? {
+        match line.write_person(who, || line.client.delete_conversation(id)).await? {
             Ok(_) => format!("a second copy, {id}, was found and deleted"),
             Err(error) => format!("a second copy, {id}, was found and could not be deleted: {error}"),
         }

@@ -23,6 +23,7 @@ mod answers;
 mod crash;
 mod faults;
 mod live;
+mod pace;
 mod people;
 
 const ADA: &str = "ada@example.org";
@@ -52,6 +53,11 @@ impl Reporter for Heard {
             }
             Event::Retry { record, .. } => format!("retry {record}"),
             Event::Paused { wait, .. } => format!("paused {}", wait.as_millis()),
+            Event::Asleep { .. } => "asleep".to_owned(),
+            Event::Resumed { reason, .. } => format!("resumed {reason}"),
+            Event::Progress(progress) => {
+                format!("progress {} of {:?} ends {}", progress.done, progress.total, progress.ends.is_some())
+            }
             Event::Stopping { .. } => "stopping".to_owned(),
             _ => return,
         };
