@@ -13,6 +13,7 @@ tour:
 
 # Prints figures, each beside something else measured in the same run.
 bench:
+    cargo bench --bench backup
     cargo bench --bench check_mail
     cargo bench --bench import
     cargo bench --bench journal

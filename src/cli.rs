@@ -18,6 +18,7 @@ use exit::{Exit, Failure};
 use screen::Screen;
 
 mod archive;
+mod backup;
 mod check;
 mod completions;
 mod distinct;
@@ -83,6 +84,9 @@ enum Command {
     /// Print the table of old and new ids
     #[command(after_help = ledger::EXAMPLES)]
     Ledger(ledger::Ledger),
+    /// Copy a FreeScout into a folder; run nightly it fetches only what changed
+    #[command(after_help = backup::EXAMPLES)]
+    Backup(backup::Backup),
     /// Run a FreeScout imitation on this machine
     #[command(after_help = sandbox::EXAMPLES)]
     Sandbox(sandbox::SandboxArgs),
@@ -238,6 +242,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Status(args)) => status::run(&args, &screen),
         Some(Command::Letters(args)) => status::letters(&args, &screen),
         Some(Command::Ledger(args)) => ledger::run(&args, &screen),
+        Some(Command::Backup(args)) => backup::run(&args, &screen),
         Some(Command::Sandbox(args)) => sandbox::run(&args, &screen),
         Some(Command::Completions(args)) => completions::run(&args, &screen),
     }

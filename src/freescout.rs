@@ -34,13 +34,14 @@ mod error;
 mod filter;
 mod people;
 mod request;
+mod rows;
 #[cfg(test)]
 mod stub;
 mod target;
 #[cfg(test)]
 mod tests;
 mod transport;
-mod walk;
+pub(crate) mod walk;
 pub mod wire;
 
 use std::fmt;
@@ -64,6 +65,7 @@ pub use filter::{
 };
 pub use people::{CustomerChange, Labelled, NewCustomer, NewUser, NewWebhook, PostalAddress};
 pub use request::{Change, ConversationChange, NewAttachment, NewConversation, NewThread};
+pub use rows::Rows;
 pub use target::{Auth, ClientError, Target, Timeouts};
 
 use body::{JsonWriter, Payload};

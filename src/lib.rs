@@ -10,9 +10,11 @@
 //! - [`input`], [`source`] and [`catalog`] cut an archive into [`record`]s.
 //! - [`mapping`] turns a record into a [`conversation`]; [`check`] says what FreeScout would do to it.
 //! - [`upload`] sends it through [`freescout`], and [`journal`] remembers what has happened.
+//! - [`backup`] copies a FreeScout into a folder, and reads it back.
 //! - [`sandbox`] imitates a FreeScout for rehearsals and tests.
 //! - [`window`] says in which hours, and [`report`] is how all of them tell what they do.
 
+pub mod backup;
 pub mod catalog;
 pub mod check;
 pub mod content;

@@ -34,7 +34,7 @@ mod carry;
 mod compare;
 mod customers;
 mod late;
-mod limiter;
+pub(crate) mod limiter;
 mod line;
 mod plan;
 mod reconcile;

@@ -64,6 +64,11 @@ impl Failure {
         self
     }
 
+    /// Whether there is advice already.
+    pub fn has_hint(&self) -> bool {
+        self.hint.is_some()
+    }
+
     /// Prints it to stderr.
     pub fn print(&self) {
         let error = anstyle::AnsiColor::Red.on_default().bold();

@@ -48,6 +48,11 @@ impl Screen {
         anstream::stdout()
     }
 
+    /// Whether a bar can be drawn on stderr.
+    pub fn has_bar(&self) -> bool {
+        self.has_progress && self.verbose == 0 && io::stderr().is_terminal()
+    }
+
     /// A line for the operator, unless `-q`.
     pub fn say(&self, text: &str) {
         if !self.is_quiet {

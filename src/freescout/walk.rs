@@ -111,14 +111,15 @@ where
 
 /// How pages are cut.
 #[derive(Debug, Clone, Copy)]
-struct Pace {
-    size: u64,
+pub(crate) struct Pace {
+    /// Rows asked for at a time.
+    pub(crate) size: u64,
     /// Whether each page overlaps the one before; needs a server that honours `pageSize`.
     overlaps: bool,
 }
 
 impl Pace {
-    fn overlapping(size: u64) -> Self {
+    pub(crate) fn overlapping(size: u64) -> Self {
         // Below this there may be no size that makes progress from some place.
         Self { size: size.max(20), overlaps: true }
     }
@@ -128,7 +129,7 @@ impl Pace {
     }
 
     /// The page that comes after `passed` rows.
-    fn page(self, passed: u64) -> Page {
+    pub(crate) fn page(self, passed: u64) -> Page {
         if !self.overlaps || passed == 0 {
             return Page { number: passed / self.size + 1, size: self.size };
         }
@@ -206,18 +207,18 @@ where
 
 /// A set of ids, small when they are nearly consecutive, as FreeScout's are.
 #[derive(Debug, Default)]
-struct Ids {
+pub(crate) struct Ids {
     /// First and last id of each run.
     runs: BTreeMap<u64, u64>,
 }
 
 impl Ids {
-    fn contains(&self, id: u64) -> bool {
+    pub(crate) fn contains(&self, id: u64) -> bool {
         self.runs.range(..=id).next_back().is_some_and(|(_, last)| *last >= id)
     }
 
     /// Whether it is new.
-    fn insert(&mut self, id: u64) -> bool {
+    pub(crate) fn insert(&mut self, id: u64) -> bool {
         if self.contains(id) {
             return false;
         }

@@ -645,7 +645,7 @@ pub struct PageInfo {
 
 // ---- the tolerant readers -------------------------------------------------------------------
 
-pub(super) fn as_id(value: &Value) -> Option<u64> {
+pub(crate) fn as_id(value: &Value) -> Option<u64> {
     match value {
         Value::Number(number) => number.as_u64().or_else(|| {
             let float = number.as_f64()?;

@@ -37,7 +37,7 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 const FIRST_TRY: Duration = Duration::from_secs(5);
 
 /// Shared by everything that sends.
-pub(super) struct Limiter {
+pub(crate) struct Limiter {
     seats: Arc<Semaphore>,
     rate: Option<Rate>,
     window: Option<Window>,
@@ -87,7 +87,7 @@ struct State {
 }
 
 /// The right to have one request in flight.
-pub(super) struct Permit {
+pub(crate) struct Permit {
     limiter: Arc<Limiter>,
     seat: Option<OwnedSemaphorePermit>,
     /// When the right was given.
@@ -107,7 +107,7 @@ struct Tries {
 
 /// What a permit is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Asks {
+pub(crate) enum Asks {
     /// A request that changes nothing.
     Read,
     /// One that changes something.
@@ -116,7 +116,7 @@ pub(super) enum Asks {
 
 /// What became of a request, for the limiter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reply {
+pub(crate) enum Reply {
     /// A create or another write was answered with success.
     Written {
         /// Whether it was a create of a conversation, whose time sets the waits of look-ups.
@@ -140,7 +140,7 @@ enum Hold {
 }
 
 impl Limiter {
-    pub(super) fn new(options: &Options, reporter: Arc<dyn Reporter>) -> Arc<Self> {
+    pub(crate) fn new(options: &Options, reporter: Arc<dyn Reporter>) -> Arc<Self> {
         Self::with_clock(options, reporter, Timestamp::now)
     }
 
@@ -190,7 +190,7 @@ impl Limiter {
     }
 
     /// Waits for the right to send one request. First come, first served.
-    pub(super) async fn permit(self: &Arc<Self>, asks: Asks) -> Permit {
+    pub(crate) async fn permit(self: &Arc<Self>, asks: Asks) -> Permit {
         loop {
             // Before a seat is taken: those who wait for an ill target to take something leave the seats to those who ask.
             self.wait_while_held(asks).await;
@@ -300,7 +300,7 @@ impl Limiter {
     }
 
     /// Makes everybody wait. A shorter wait than the present one changes nothing; says whether this one does.
-    pub(super) fn pause(&self, wait: Duration) -> bool {
+    pub(crate) fn pause(&self, wait: Duration) -> bool {
         let until = Instant::now() + wait;
         let mut state = self.state();
         // Who may be tried, and when, is the gate's to say.
@@ -334,7 +334,7 @@ impl Limiter {
     }
 
     /// For how long nothing has been answered at all, hours outside the window aside.
-    pub(super) fn silent_for(&self) -> Duration {
+    pub(crate) fn silent_for(&self) -> Duration {
         let state = self.state();
         state.silent_since.map_or(Duration::ZERO, |since| state.awake_since(since))
     }
@@ -508,7 +508,7 @@ impl Permit {
     }
 
     /// Gives the right back, with what became of the request.
-    pub(super) fn give_back(self, reply: Reply) {
+    pub(crate) fn give_back(self, reply: Reply) {
         self.limiter.heard(reply, &self);
     }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test fails by panicking, and says why it is skipped")]
 
 mod archives;
+mod backup;
 mod check;
 mod exit_codes;
 mod first_steps;

@@ -211,6 +211,15 @@ impl Sandbox {
         self.wait_for("conversations", wanted);
     }
 
+    /// Waits until it has got so many requests of this kind.
+    pub fn wait_for_requests(&self, name: &str, wanted: u64) {
+        let begun = Instant::now();
+        while self.requests(name) < wanted {
+            assert!(begun.elapsed() < PATIENCE, "only {} `{name}` came", self.requests(name));
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     /// Waits until it holds so many of something.
     pub fn wait_for(&self, name: &str, wanted: u64) {
         let begun = Instant::now();

@@ -1,0 +1,88 @@
+//! Questions to FreeScout: limited, and asked again as long as that may help.
+//!
+//! Everything here only reads, so every request may be repeated.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::freescout::{ApiError, Client, ErrorKind, Verdict};
+use crate::upload::limiter::{Limiter, Reply};
+
+/// How often a question is asked that the server meets with a fault. What fails four times fails for a reason of its own.
+const FAULTS: u32 = 4;
+
+/// How long a server that cannot be reached is waited for: longer than a restart or an update takes.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// The longest pause between two tries.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Asks under the operator's limits.
+#[derive(Clone)]
+pub(super) struct Asker {
+    pub client: Client,
+    limiter: Arc<Limiter>,
+}
+
+impl Asker {
+    pub fn new(client: Client, concurrency: usize, rate: Option<f64>) -> Self {
+        Self { client, limiter: Limiter::new(concurrency, rate) }
+    }
+
+    /// Asks until there is an answer, a refusal, or no hope.
+    pub async fn ask<T, F, Fut>(&self, question: F) -> Result<T, ApiError>
+    where
+        F: Fn(Client) -> Fut,
+        Fut: Future<Output = Result<T, ApiError>>,
+    {
+        let begun = tokio::time::Instant::now();
+        let mut faults = 0;
+        let mut tries = 0_u32;
+        loop {
+            let permit = self.limiter.permit().await;
+            let error = match question(self.client.clone()).await {
+                Ok(answer) => {
+                    permit.give_back(Reply::Fine);
+                    return Ok(answer);
+                }
+                Err(error) => error,
+            };
+            tries += 1;
+            let pause = Duration::from_millis(200 << tries.min(8)).min(LONGEST_PAUSE).mul_f64(0.5 + fastrand::f64());
+            match error.verdict() {
+                Verdict::Throttled { retry_after } => {
+                    permit.give_back(Reply::Strained);
+                    if begun.elapsed() > PATIENCE * 4 {
+                        return Err(error);
+                    }
+                    self.limiter.pause(retry_after.unwrap_or(pause));
+                }
+                Verdict::Refused | Verdict::Unauthorised => {
+                    permit.give_back(Reply::Fine);
+                    return Err(error);
+                }
+                Verdict::Transient | Verdict::Unknown => {
+                    let is_there = error.status().is_some();
+                    permit.give_back(if is_there { Reply::Failing } else { Reply::Unreachable });
+                    faults += u32::from(is_there);
+                    if faults >= FAULTS || begun.elapsed() > PATIENCE {
+                        return Err(error);
+                    }
+                    tokio::time::sleep(pause).await;
+                }
+            }
+        }
+    }
+}
+
+/// Whether the server cannot answer this one question, and may well answer others.
+pub(super) fn is_about_this(error: &ApiError) -> bool {
+    matches!(error.kind(), ErrorKind::ServerFault | ErrorKind::BadAnswer | ErrorKind::Puzzling)
+}
+
+/// FreeScout's clock when it answered; this machine's if it does not say.
+pub(super) fn clock(date: Option<Timestamp>) -> Timestamp {
+    date.unwrap_or_else(Timestamp::now)
+}

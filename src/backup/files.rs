@@ -1,0 +1,296 @@
+//! Attachments, images in texts, and photos: each stored once under the hash of its bytes.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+
+use serde_json::{Map, Value, json};
+use url::{Host, Url};
+
+use super::BackupError;
+use super::ask::Asker;
+use super::format::{self, Hashing};
+use crate::freescout::{ApiError, ErrorKind};
+
+/// Texts may be as long as FreeScout stores them; addresses in them are short.
+const LONGEST_ADDRESS: usize = 2000;
+
+/// One file that a row names.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Named {
+    /// What it is called in `_backup.files`: an attachment's id, or the address as it stands in the row.
+    pub key: String,
+    /// Where it is fetched from.
+    pub url: String,
+    /// The length that the row claims.
+    pub claimed: Option<u64>,
+}
+
+/// Which hosts a target has: the one that is called, and the one that it calls itself by.
+#[derive(Debug, Clone)]
+pub(super) struct OwnHosts {
+    hosts: BTreeSet<String>,
+}
+
+impl OwnHosts {
+    pub fn of(url: &str) -> Self {
+        Self { hosts: host_of(url).into_iter().collect() }
+    }
+
+    /// FreeScout makes the addresses of attachments itself, with its own name in them.
+    fn learn(&mut self, file_url: &str) {
+        self.hosts.extend(host_of(file_url));
+    }
+
+    /// Whether an address leads to the target's storage: its host is one of ours, or it has none.
+    fn has(&self, address: &str) -> bool {
+        let is_path = address.starts_with('/') && !address.starts_with("//");
+        let whole = if address.starts_with("//") { format!("https:{address}") } else { address.to_owned() };
+        is_path || host_of(&whole).is_some_and(|host| self.hosts.contains(&host))
+    }
+}
+
+fn host_of(url: &str) -> Option<String> {
+    let url = Url::parse(url).ok()?;
+    matches!(url.scheme(), "http" | "https").then_some(())?;
+    url.host().map(|host: Host<&str>| host.to_string().to_lowercase())
+}
+
+/// The files that a conversation names: attachments, and images in its texts.
+pub(super) fn named_by_conversation(row: &Value, own: &OwnHosts) -> Vec<Named> {
+    let mut own = own.clone();
+    let mut named = BTreeSet::new();
+    let threads = items(row.pointer("/_embedded/threads"));
+    for attachment in threads.iter().flat_map(|thread| items(thread.pointer("/_embedded/attachments"))) {
+        let url = attachment["fileUrl"].as_str().unwrap_or_default();
+        own.learn(url);
+        let key = match &attachment["id"] {
+            Value::Number(id) => id.to_string(),
+            Value::String(id) => id.clone(),
+            _ => url.to_owned(),
+        };
+        if !key.is_empty() {
+            named.insert(Named { key, url: url.to_owned(), claimed: attachment["size"].as_u64() });
+        }
+    }
+    for thread in &threads {
+        for address in addresses_in(thread["body"].as_str().unwrap_or_default()) {
+            let plain = address.replace("&amp;", "&");
+            if own.has(&plain) {
+                named.insert(Named { key: address.to_owned(), url: plain, claimed: None });
+            }
+        }
+    }
+    named.into_iter().collect()
+}
+
+/// The photo of a customer or user.
+pub(super) fn named_by_person(row: &Value, own: &OwnHosts) -> Vec<Named> {
+    let url = row["photoUrl"].as_str().unwrap_or_default();
+    let is_ours = url.contains("/storage/") && own.has(url);
+    is_ours.then(|| Named { key: url.to_owned(), url: url.to_owned(), claimed: None }).into_iter().collect()
+}
+
+/// A list, or an object that was one.
+fn items(value: Option<&Value>) -> Vec<&Value> {
+    match value {
+        Some(Value::Array(items)) => items.iter().collect(),
+        Some(Value::Object(items)) => items.values().collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Everything in a text that looks like an address into a storage.
+fn addresses_in(text: &str) -> BTreeSet<&str> {
+    let is_end = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>' | '(' | ')' | '\\' | '`');
+    let mut found = BTreeSet::new();
+    for at in memchr::memmem::find_iter(text.as_bytes(), b"/storage/") {
+        let start = text[..at]
+            .rfind(|c: char| is_end(c) || c == '=' || c == ',')
+            .map_or(0, |end| end + text[end..].chars().next().map_or(1, char::len_utf8));
+        // A quote inside a quoted style is written as an entity.
+        let start = text[start..at].rfind("&quot;").map_or(start, |quote| start + quote + "&quot;".len());
+        let end = text[at..].find(is_end).map_or(text.len(), |end| at + end);
+        let end = text[at..end].find("&quot;").map_or(end, |quote| at + quote);
+        if end - start <= LONGEST_ADDRESS {
+            found.insert(&text[start..end]);
+        }
+    }
+    found
+}
+
+/// What became of a file.
+#[derive(Debug)]
+pub(super) enum Kept {
+    /// It is here.
+    Here { sha256: String, bytes: u64 },
+    /// FreeScout does not have it: asking again will not help.
+    Absent(String),
+    /// It could not be had this time.
+    Failed(String),
+}
+
+impl Kept {
+    /// The entry in `_backup.files`.
+    pub fn entry(&self) -> Value {
+        match self {
+            Self::Here { sha256, bytes } => json!({"sha256": sha256, "bytes": bytes}),
+            Self::Absent(why) | Self::Failed(why) => json!({"missing": why}),
+        }
+    }
+}
+
+/// The store of attachments.
+#[derive(Clone)]
+pub(super) struct Store {
+    pub asker: Asker,
+    pub dir: PathBuf,
+}
+
+impl Store {
+    /// Whether the bytes that an entry of an earlier line names are here.
+    pub fn has(&self, entry: &Value) -> bool {
+        let Some(path) = entry["sha256"].as_str().and_then(|hash| format::attachment_path(&self.dir, hash)) else {
+            return false;
+        };
+        fs::metadata(path).is_ok_and(|found| Some(found.len()) == entry["bytes"].as_u64())
+    }
+
+    /// Fetches a file and puts it in its place. Errors are about the target or the disk as a whole.
+    pub async fn keep(&self, named: &Named) -> Result<Kept, BackupError> {
+        let fetched = self
+            .asker
+            .ask(|client| async move {
+                let folder = self.dir.join(format::WORK);
+                let mut download = client.download(&named.url).await?;
+                let local = |cause: io::Error| Ok(Err(BackupError::Unwritable { path: folder.clone(), cause }));
+                let file = match tempfile::Builder::new().prefix("file-").tempfile_in(&folder) {
+                    Ok(file) => file,
+                    Err(cause) => return local(cause),
+                };
+                let mut hashing = Hashing::new(file);
+                while let Some(piece) = download.piece().await? {
+                    if let Err(cause) = hashing.write_all(&piece) {
+                        return local(cause);
+                    }
+                }
+                Ok::<_, ApiError>(Ok(hashing.finish()))
+            })
+            .await;
+        let (sha256, bytes, file) = match fetched {
+            Ok(fetched) => fetched?,
+            Err(error) => return failed(error),
+        };
+        if let Some(claimed) = named.claimed.filter(|claimed| *claimed != bytes) {
+            // A login page or a cut answer, but not the file.
+            return Ok(Kept::Failed(format!("{bytes} bytes came instead of {claimed}")));
+        }
+        let Some(path) = format::attachment_path(&self.dir, &sha256) else {
+            return Err(BackupError::Bug { what: "a hash that is none".to_owned() });
+        };
+        let placed = tokio::task::spawn_blocking(move || place(file, &path, bytes)).await;
+        placed.unwrap_or_else(|_| Err(BackupError::Bug { what: "storing a file".to_owned() }))?;
+        Ok(Kept::Here { sha256, bytes })
+    }
+}
+
+fn place(file: tempfile::NamedTempFile, path: &std::path::Path, bytes: u64) -> Result<(), BackupError> {
+    // Whatever stands there was put there whole, unless something has happened to it since.
+    if fs::metadata(path).is_ok_and(|found| found.len() == bytes) {
+        return Ok(());
+    }
+    let folder = path.parent().unwrap_or(path).to_path_buf();
+    fs::create_dir_all(&folder).map_err(BackupError::unwritable(&folder))?;
+    file.as_file().sync_all().map_err(BackupError::unwritable(path))?;
+    file.persist(path).map_err(|error| BackupError::Unwritable { path: path.to_path_buf(), cause: error.error })?;
+    format::sync_folder(&folder).map_err(BackupError::unwritable(&folder))
+}
+
+/// A file that could not be had, unless nothing can be had at all.
+fn failed(error: ApiError) -> Result<Kept, BackupError> {
+    let why = error.to_string();
+    match error.kind() {
+        ErrorKind::Forbidden
+        | ErrorKind::HostNotTrusted
+        | ErrorKind::NotFound
+        | ErrorKind::NotFreeScout
+        | ErrorKind::ModuleMissing
+        | ErrorKind::Invalid
+        | ErrorKind::Redirected { .. }
+        | ErrorKind::KeyRefused
+        | ErrorKind::LoginRefused => Ok(Kept::Absent(why)),
+        ErrorKind::Unreachable => Err(BackupError::of_api(error)),
+        _ => Ok(Kept::Failed(why)),
+    }
+}
+
+/// Entries of an earlier line that need not be fetched again, and those that have to be.
+pub(super) fn known(named: Vec<Named>, before: &Map<String, Value>, store: &Store) -> (Map<String, Value>, Vec<Named>) {
+    let mut files = Map::new();
+    let mut wanted = Vec::new();
+    for named in named {
+        match before.get(&named.key).filter(|entry| store.has(entry)) {
+            Some(entry) => {
+                files.insert(named.key, entry.clone());
+            }
+            None => wanted.push(named),
+        }
+    }
+    (files, wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_are_found_in_texts_and_only_those_of_the_target() {
+        let own = OwnHosts::of("https://help.example.org/desk");
+        let row = |body: &str| json!({"_embedded": {"threads": [{"body": body, "_embedded": {"attachments": []}}]}});
+        for (body, expected) in [
+            (r#"<img src="https://help.example.org/desk/storage/attachment/1/a.png?id=1&amp;token=t">"#, true),
+            (r"<img src='/storage/attachment/1/a.png?id=1'>", true),
+            (r"<img src=//help.example.org/storage/a.png>", true),
+            (r#"<p style="background:url(&quot;https://HELP.example.org/storage/a.png&quot;)">"#, true),
+            (r#"<img src="https://elsewhere.example/storage/a.png">"#, false),
+            (r#"<img src="https://help.example.org.evil.example/storage/a.png">"#, false),
+            (r#"<img src="javascript:/storage/a.png">"#, false),
+            (r#"<img src="https://help.example.org/a.png">"#, false),
+        ] {
+            let named = named_by_conversation(&row(body), &own);
+            assert_eq!(named.len(), usize::from(expected), "{body}: {named:?}");
+            for named in named {
+                assert!(body.contains(&named.key) && named.url.ends_with(['g', '1', 't']), "{named:?}");
+                assert!(!named.url.contains("&amp;"));
+            }
+        }
+    }
+
+    #[test]
+    fn a_servers_own_name_is_learnt_from_its_attachments() {
+        let own = OwnHosts::of("http://10.0.0.1");
+        let row = json!({"_embedded": {"threads": [{
+            "body": "<img src=\"https://help.example.org/storage/attachment/1/b.png?id=8\">",
+            "_embedded": {"attachments": [{"id": 7, "size": 3,
+                "fileUrl": "https://help.example.org/storage/attachment/1/a.pdf?id=7&token=t"}]},
+        }]}});
+        let keys: Vec<String> = named_by_conversation(&row, &own).into_iter().map(|named| named.key).collect();
+        assert_eq!(keys, ["7", "https://help.example.org/storage/attachment/1/b.png?id=8"]);
+    }
+
+    #[test]
+    fn hostile_texts_do_not_panic() {
+        let own = OwnHosts::of("https://help.example.org");
+        for body in [
+            "/storage/",
+            "ü/storage/ü",
+            "&quot;/storage/&quot;",
+            "=/storage/\"",
+            "/storage/ /storage/",
+            "\u{a0}/storage/x",
+        ] {
+            let _ = named_by_conversation(&json!({"_embedded": {"threads": {"0": {"body": body}}}}), &own);
+        }
+    }
+}
