@@ -31,12 +31,14 @@ Examples:
   foxferry backup verify /srv/backup --sample 5%
   foxferry backup diff /srv/backup 2026-11-22 latest
 
-Nothing is ever written to FreeScout. The first run copies everything; each later run lists everything, reads what differs,
-and shares unchanged files with the snapshot before. A run that was stopped or killed goes on with the next call. As a
-cron job it prints one line, or nothing with `-q`; errors go to stderr.
+Nothing is ever written to FreeScout. The first run copies everything; each
+later run lists everything, reads what differs, and shares unchanged files with
+the snapshot before. A run that was stopped or killed goes on with the next
+call. As a cron job it prints one line, or nothing with `-q`.
 
-Exit codes: 0 the snapshot is sealed; 3 it is, but something could not be read (or `verify` found faults); 4 it could not
-go on; 130 stopped by Ctrl-C or `--max-duration`, and the next run goes on.";
+Exit codes: 0 the snapshot is sealed; 3 it is, but something could not be read
+(`verify`: there are faults); 4 it could not go on; 130 stopped by Ctrl-C or
+`--max-duration`, and the next run goes on. The format is in docs/backup.md.";
 
 /// Arguments of `backup`.
 #[derive(Debug, Args)]

@@ -48,16 +48,14 @@ fn a_night_is_one_line_and_a_second_asks_for_what_differs() {
     let sandbox = filled(&place, 30, &[]);
     let first = Ran::of(&mut backup(&place, &sandbox, "copy")).exits(0);
     assert_eq!((first.stdout.lines().count(), first.stderr.as_str()), (1, ""), "{}", first.stdout);
-    assert!(
-        first.last_line().contains(": 30 conversations, 60 threads, 30 customers, 0 files; 30 read, "),
-        "{}",
-        first.stdout
-    );
+    let line = first.last_line();
+    assert!(line.contains(": 30 conversations, 60 threads, ") && line.contains("; 30 read, "), "{line}");
 
     sandbox.request("PUT", "/api/conversations/3/tags", r#"{"tags":["vip"]}"#);
+    let before = sandbox.requests("GET /conversations/{id}");
     let quiet = Ran::of(&mut backup(&place, &sandbox, "copy -q")).exits(0);
     assert_eq!((quiet.stdout.as_str(), quiet.stderr.as_str()), ("", ""));
-    assert_eq!(sandbox.requests("GET /conversations/{id}"), 1);
+    assert_eq!(sandbox.requests("GET /conversations/{id}"), before + 1);
 
     let third = Ran::of(&mut backup(&place, &sandbox, "copy --json")).exits(0).events();
     let last = third.last().unwrap();

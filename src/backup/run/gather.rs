@@ -221,13 +221,16 @@ impl Run<'_> {
                     continue;
                 }
                 self.work.together(|work| {
-                    for stored in base.shard(collection.name(), shard) {
-                        let mut stored = stored?;
-                        if !stored.ours.files.values().all(|entry| entry.get("missing").is_some() || store.has(entry)) {
-                            stored.ours.incomplete = true;
+                    for line in base.shard(collection.name(), shard).into_lines() {
+                        let mut row = format::Glance::of(&line?).map_err(|cause| BackupError::Unreadable {
+                            path: base.dir().join(&file.path),
+                            cause: std::io::Error::other(cause),
+                        })?;
+                        if !row.ours.files.values().all(|entry| entry.get("missing").is_some() || store.has(entry)) {
+                            row.ours.incomplete = true;
                         }
-                        let read = stored.ours.read.as_deref().and_then(|read| read.parse::<Timestamp>().ok());
-                        work.hold(collection, stored.id, &stored.ours, read.map_or(0, Timestamp::as_second))?;
+                        let read = row.ours.read.as_deref().and_then(|read| read.parse::<Timestamp>().ok());
+                        work.hold(collection, row.id(), &row.ours, read.map_or(0, Timestamp::as_second))?;
                     }
                     Ok(())
                 })?;
@@ -461,7 +464,8 @@ impl Run<'_> {
         match answer {
             Ok(_) if !is_wanted => work.forget(todo.id),
             Ok(mut taken) => {
-                Sums::add(&self.sums.read, 1);
+                // Read twice is still one conversation.
+                Sums::add(&self.sums.read, u64::from(todo.attempts == 0));
                 // Twice the same: nobody was in the middle of anything.
                 let is_same = match work.line(Collection::Conversations, todo.id)? {
                     Some(line) => {
