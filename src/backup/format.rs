@@ -361,7 +361,7 @@ pub(super) struct LineFile {
 }
 
 enum Packed {
-    Plain(Hashing<BufWriter<File>>),
+    Plain(Box<Hashing<BufWriter<File>>>),
     Gzip(Box<GzEncoder<Hashing<BufWriter<File>>>>),
 }
 
@@ -377,7 +377,7 @@ impl LineFile {
             // Neither name nor time goes into the head, so that equal lines make equal files.
             Packed::Gzip(Box::new(GzEncoder::new(file, Compression::default())))
         } else {
-            Packed::Plain(file)
+            Packed::Plain(Box::new(file))
         };
         let entry = FileEntry {
             path,
@@ -418,7 +418,7 @@ impl LineFile {
     /// Writes everything to the disk.
     pub fn finish(mut self) -> io::Result<(FileEntry, PathBuf)> {
         let file = match self.to {
-            Packed::Plain(to) => to,
+            Packed::Plain(to) => *to,
             Packed::Gzip(to) => to.finish()?,
         };
         let (hash, bytes, to) = file.finish();

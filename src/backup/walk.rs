@@ -22,6 +22,9 @@ use crate::freescout::{ApiError, List, Page, wire};
 /// Gets one page, asking as often as it takes.
 pub(super) type Fetch = Arc<dyn Fn(Page) -> BoxFuture<'static, Result<List<Value>, ApiError>> + Send + Sync>;
 
+/// A page on its way.
+type Answer = AbortOnDropHandle<Result<List<Value>, ApiError>>;
+
 /// Rows that have not been given before.
 pub(super) struct Turn {
     pub rows: Vec<Value>,
@@ -47,7 +50,7 @@ pub(super) struct Walk {
     planned: u64,
     seen: Ids,
     total: Option<u64>,
-    coming: VecDeque<(Page, AbortOnDropHandle<Result<List<Value>, ApiError>>)>,
+    coming: VecDeque<(Page, Answer)>,
     is_done: bool,
 }
 

@@ -69,6 +69,12 @@ struct Taker {
 
 type Done<T> = Result<T, BackupError>;
 
+/// The rows of a page while their files are fetched.
+type Completing = AbortOnDropHandle<Done<Vec<Taken>>>;
+
+/// What came of asking for one conversation; the outer error ends the run.
+type Asked = Result<Taken, ApiError>;
+
 impl Run<'_> {
     /// Everything up to the seal.
     pub(super) async fn gather(&mut self) -> Done<Vec<Short>> {
@@ -79,7 +85,7 @@ impl Run<'_> {
 
         let mut shorts = self.shorts(&mailboxes).await?;
         self.conversations().await?;
-        self.changes_meanwhile().await?;
+        self.changes_meanwhile(MOST_ROUNDS).await?;
         self.deletions_meanwhile().await?;
         self.customers(&mut shorts).await?;
         Ok(shorts)
@@ -329,7 +335,7 @@ impl Run<'_> {
         let fetch = self.fetch(Rows::Conversations(self.filter(Embed::ALL)));
         let ahead = self.options.concurrency.max(1);
         let mut walk = Walk::from(fetch, PAGE_WITH_THREADS, ahead, passed, self.work.ids()?);
-        let mut coming: VecDeque<(u64, u64, u64, AbortOnDropHandle<Done<Vec<Taken>>>)> = VecDeque::new();
+        let mut coming: VecDeque<(u64, u64, Completing)> = VecDeque::new();
         let mut is_over = false;
         loop {
             while !is_over && coming.len() < ahead {
@@ -342,9 +348,9 @@ impl Run<'_> {
                 rows.retain(|row| self.is_wanted(row));
                 let taker = self.taker();
                 let task = tokio::spawn(async move { taker.take_page(rows, date, took).await });
-                coming.push_back((passed, total, unreadable, AbortOnDropHandle::new(task)));
+                coming.push_back((passed, total, AbortOnDropHandle::new(task)));
             }
-            let Some((passed, total, _, task)) = coming.pop_front() else { return Ok(()) };
+            let Some((passed, total, task)) = coming.pop_front() else { return Ok(()) };
             let taken = task.await.map_err(|_| BackupError::Bug { what: "reading a page".to_owned() })??;
             self.work.together(|work| {
                 for row in &taken {
@@ -426,7 +432,7 @@ impl Run<'_> {
                 jobs.push((todo, self.work.before(Collection::Conversations, todo.id)?.unwrap_or_default().files));
             }
             let taker = self.taker();
-            let answers: Vec<(Todo, Done<Result<Taken, ApiError>>, Option<bool>)> = stream::iter(jobs)
+            let answers: Vec<(Todo, Done<Asked>, Option<bool>)> = stream::iter(jobs)
                 .map(|(todo, before)| {
                     let taker = taker.clone();
                     async move {
@@ -509,8 +515,8 @@ impl Run<'_> {
     }
 
     /// What was written since the run began, until nothing differs any more.
-    async fn changes_meanwhile(&self) -> Done<()> {
-        for _ in 0..MOST_ROUNDS {
+    async fn changes_meanwhile(&self, rounds: u32) -> Done<()> {
+        for _ in 0..rounds {
             let since = self.time("closing")?.unwrap_or(self.started);
             let begun = self.now();
             let filter = ConversationFilter {
@@ -549,7 +555,8 @@ impl Run<'_> {
         }
         self.work.ask_for_unlisted(&listed)?;
         self.ask_one_by_one().await?;
-        self.changes_meanwhile().await
+        // What is left has been read unmixed, and is only a little older than the rest.
+        self.changes_meanwhile(MOST_ROUNDS / 2).await
     }
 
     /// All customers; each row is in the list as a whole.
