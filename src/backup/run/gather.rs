@@ -555,7 +555,7 @@ impl Run<'_> {
         }
         self.work.ask_for_unlisted(&listed)?;
         self.ask_one_by_one().await?;
-        // What is left has been read unmixed, and is only a little older than the rest.
+        // What changes after that is compared again by the next run.
         self.changes_meanwhile(MOST_ROUNDS / 2).await
     }
 
