@@ -8,7 +8,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::freescout::{ApiError, Client, ErrorKind, Verdict};
-use crate::upload::limiter::{Limiter, Reply};
+use crate::report::Silence;
+use crate::upload;
+use crate::upload::limiter::{Asks, Limiter, Permit, Reply};
 
 /// How often a question is asked that the server meets with a fault. What fails four times fails for a reason of its own.
 const FAULTS: u32 = 4;
@@ -27,8 +29,25 @@ pub(super) struct Asker {
 }
 
 impl Asker {
-    pub fn new(client: Client, concurrency: usize, rate: Option<f64>) -> Self {
-        Self { client, limiter: Limiter::new(concurrency, rate) }
+    pub fn new(client: Client, options: &super::Options) -> Self {
+        let (concurrency, rate, window) = (options.concurrency, options.rate, options.window.clone());
+        let options = upload::Options { concurrency, rate, window, ..upload::Options::default() };
+        Self { client, limiter: Limiter::new(&options, Arc::new(Silence)) }
+    }
+
+    /// The right to ask. Nobody has it while the target is ill but those who try whether it still is; who has
+    /// seen it fail gives up when it stays away.
+    async fn permit(&self, seen: &mut Option<ApiError>) -> Result<Permit, ApiError> {
+        loop {
+            if let Ok(permit) = tokio::time::timeout(LONGEST_PAUSE, self.limiter.permit(Asks::Read)).await {
+                return Ok(permit);
+            }
+            if self.limiter.silent_for() > PATIENCE
+                && let Some(error) = seen.take()
+            {
+                return Err(error);
+            }
+        }
     }
 
     /// Asks until there is an answer, a refusal, or no hope.
@@ -38,10 +57,11 @@ impl Asker {
         Fut: Future<Output = Result<T, ApiError>>,
     {
         let begun = tokio::time::Instant::now();
+        let mut seen = None;
         let mut faults = 0;
         let mut tries = 0_u32;
         loop {
-            let permit = self.limiter.permit().await;
+            let permit = self.permit(&mut seen).await?;
             let error = match question(self.client.clone()).await {
                 Ok(answer) => {
                     permit.give_back(Reply::Fine);
@@ -70,6 +90,7 @@ impl Asker {
                     if faults >= FAULTS || begun.elapsed() > PATIENCE {
                         return Err(error);
                     }
+                    seen = Some(error);
                     tokio::time::sleep(pause).await;
                 }
             }

@@ -27,6 +27,7 @@ use super::work::Work;
 use super::{Backup, BackupError};
 use crate::freescout::Client;
 use crate::upload::Stop;
+use crate::window::Window;
 
 mod gather;
 
@@ -37,6 +38,8 @@ pub struct Options {
     pub concurrency: usize,
     /// At most this many requests in a second.
     pub rate: Option<f64>,
+    /// Only within these hours; outside them the run waits.
+    pub window: Option<Window>,
     /// Only these mailboxes, by address or name; empty: all.
     pub mailboxes: Vec<String>,
     /// Only conversations begun then or later.
@@ -55,6 +58,7 @@ impl Default for Options {
         Self {
             concurrency: 4,
             rate: None,
+            window: None,
             mailboxes: Vec::new(),
             since: None,
             without_attachments: false,
@@ -192,7 +196,7 @@ pub async fn run(
     let begun = std::time::Instant::now();
     let sent_before = client.requests_sent();
     remove_leftovers(backup)?;
-    let asker = Asker::new(client.clone(), options.concurrency, options.rate);
+    let asker = Asker::new(client.clone(), options);
     let base = backup.latest()?;
     if let Some(base) = &base
         && base.manifest().url != client.shown_url()

@@ -195,6 +195,7 @@ fn make(args: &Make, screen: &Screen) -> Result<Exit, Failure> {
     let options = backup::Options {
         concurrency,
         rate: args.target.rate,
+        window: args.target.window.clone(),
         mailboxes: args.mailboxes.clone(),
         since: args.since,
         without_attachments: args.no_attachments,

@@ -129,6 +129,7 @@ fn directory(args: &Lint, runtime: &tokio::runtime::Runtime) -> Result<Option<Di
         sandbox: false,
         concurrency: 4,
         rate: None,
+        window: None,
     };
     let Destination::Server(server) = Destination::choose(&target)? else { return Ok(None) };
     let client = server.client(usize::from(target.concurrency))?;
