@@ -49,6 +49,7 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("zendesk", include_str!("../mappings/zendesk.toml")),
     ("mbox", include_str!("../mappings/mbox.toml")),
     ("csv", include_str!("../mappings/csv.toml")),
+    ("json", include_str!("../mappings/json.toml")),
     ("records", include_str!("../mappings/records.toml")),
 ];
 

@@ -16,13 +16,15 @@ use crate::input::{Head, Input};
 use crate::record::{Oddity, Origin, Record, RecordId};
 
 pub mod csv;
+pub mod joined;
+pub mod json;
 pub mod mbox;
 pub mod records;
 mod shelf;
 pub mod zendesk;
 
 /// Every source, in the order in which they are asked.
-pub static SOURCES: &[&dyn Source] = &[&zendesk::Zendesk, &mbox::Mbox, &csv::Csv, &records::Records];
+pub static SOURCES: &[&dyn Source] = &[&zendesk::Zendesk, &mbox::Mbox, &csv::Csv, &records::Records, &json::Json];
 
 /// One archive format.
 pub trait Source: Sync {
@@ -79,8 +81,21 @@ pub struct Shape {
     pub own: Vec<String>,
     /// For the `csv` source.
     pub csv: csv::CsvShape,
+    /// For the `json` source.
+    pub json: joined::shape::Joins,
     /// For the `mbox` source.
     pub mail: mbox::MailShape,
+}
+
+impl Shape {
+    /// What does not fit together for this source, beyond wrong keys and types, with its place in the mapping.
+    pub fn faults(&self, source: &str) -> Vec<joined::shape::ShapeFault> {
+        match source {
+            "json" => self.json.faults("shape.json"),
+            "csv" => self.csv.joins().map(|joins| joins.faults("shape.csv")).unwrap_or_default(),
+            _ => Vec::new(),
+        }
+    }
 }
 
 /// The records of an opened archive.

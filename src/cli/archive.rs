@@ -40,6 +40,8 @@ impl Archive {
         let shown = args.archives.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" ");
         let source = match &args.format {
             Some(name) => source::by_name(name).expect("the command line takes known formats only"),
+            // Only a mapping can say that an archive is JSON of some other kind.
+            None if is_described(args)? => &source::json::Json,
             None => {
                 let head = input
                     .head()
@@ -108,6 +110,13 @@ impl Archive {
         let reader = self.source.open(self.input.clone(), &reading).map_err(|error| failure_of(&error))?;
         Ok(reader)
     }
+}
+
+/// Whether the operator's mapping describes the archive's shape by itself.
+fn is_described(args: &ArchiveArgs) -> Result<bool, Failure> {
+    let Some(name) = &args.mapping else { return Ok(false) };
+    let mapping = Mapping::load(name).map_err(|error| Failure::report(Exit::Unusable, error.report))?;
+    Ok(mapping.source() == source::json::Json.name())
 }
 
 /// Tells what the indexing pass found out.

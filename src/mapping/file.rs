@@ -345,6 +345,7 @@ impl Loader<'_> {
         let source = self.source(root);
         self.source = source.clone().unwrap_or_default();
         let mut shape = self.shape(root);
+        self.shape_faults(root, &shape, source.as_deref());
         let mailbox = self.rule(get(root, "mailbox"), "mailbox", Scope::Record, Self::mailbox);
         let kind = self.rule(get(root, "type"), "type", Scope::Record, |loader, text, span| {
             loader.word(text, span, "type of conversation", Kind::WORDS, Kind::from_word)
@@ -455,6 +456,22 @@ impl Loader<'_> {
             self.fault(span, "not a time zone: expected a name such as `Europe/Berlin` or `UTC`", hint);
         }
         shape
+    }
+
+    /// What does not fit together in a shape whose keys and types are right.
+    fn shape_faults(&mut self, root: &DeTable<'_>, shape: &Shape, source: Option<&str>) {
+        // A shape that could not be read has been reported.
+        if !self.faults.is_empty() {
+            return;
+        }
+        let whole = entry(root, "shape").or_else(|| entry(root, "source")).map_or(0..0, |(key, _)| key.span());
+        for fault in shape.faults(source.unwrap_or_default()) {
+            self.fault(
+                fault.span.filter(|span| !span.is_empty()).unwrap_or_else(|| whole.clone()),
+                fault.problem,
+                fault.hint,
+            );
+        }
     }
 
     fn status_skip(&mut self, root: &DeTable<'_>) -> Values<String> {

@@ -39,17 +39,20 @@ use crate::catalog::{Catalog, CatalogError, Group, Groups, Piece, key};
 use crate::finding::codes;
 use crate::input::{Head, HeadFile, Input, InputFile};
 use crate::record::{Oddity, Origin, Record};
-use crate::source::{Facts, ReadError, Reader, Reading, Source, SourceError};
+use crate::source::joined::shape::{AttachmentNames, Joins, Listed, Message, PersonNames, Place, Several, Ticket};
+use crate::source::{Facts, ReadError, Reader, Reading, Source, SourceError, joined};
 
 mod build;
 mod columns;
 mod dates;
 mod dialect;
+mod objects;
 mod people;
 mod rows;
 mod table;
 
 pub use columns::{Headers, Role};
+pub(in crate::source) use objects::{Dates, Objects, person};
 
 use columns::{Layout, normalised};
 use dates::{DateStyle, DayOrder, Read as DateRead};
@@ -99,6 +102,46 @@ pub struct CsvShape {
     pub group_by: Option<String>,
     /// What columns mean; a header's name, or several of which the first that holds something counts. `""` is none.
     pub columns: BTreeMap<Role, Headers>,
+    /// Several tables that refer to each other: where the tickets are. The keys from here on are those of `[shape.json]`.
+    pub tickets: Several<Place>,
+    /// Where messages are.
+    pub messages: Several<Place>,
+    /// Where people are.
+    pub people: Several<Place>,
+    /// Where attachments are.
+    pub attachments: Several<Place>,
+    /// Tables whose values become a list of the ticket.
+    pub lists: BTreeMap<String, Listed>,
+    /// Tables of ids and names.
+    pub lookups: BTreeMap<String, Listed>,
+    /// What a ticket's columns are called.
+    pub ticket: Ticket,
+    /// What a message's columns are called.
+    pub message: Message,
+    /// What a person's columns are called.
+    pub person: PersonNames,
+    /// What an attachment's columns are called.
+    pub attachment: AttachmentNames,
+}
+
+impl CsvShape {
+    /// How several tables belong together, if the mapping says that there are several.
+    pub fn joins(&self) -> Option<Joins> {
+        let joins = Joins {
+            tickets: self.tickets.clone(),
+            messages: self.messages.clone(),
+            people: self.people.clone(),
+            attachments: self.attachments.clone(),
+            lists: self.lists.clone(),
+            lookups: self.lookups.clone(),
+            ticket: self.ticket.clone(),
+            message: self.message.clone(),
+            person: self.person.clone(),
+            attachment: self.attachment.clone(),
+            dates: self.dates.clone(),
+        };
+        (!joins.is_blank()).then_some(joins)
+    }
 }
 
 impl Source for Csv {
@@ -121,6 +164,9 @@ impl Source for Csv {
     }
 
     fn open(&self, input: Input, reading: &Reading<'_>) -> Result<Reader, SourceError> {
+        if let Some(joins) = reading.shape.csv.joins() {
+            return joined::open(CSV, &joins, input, reading);
+        }
         let settings = Settings::of(reading)?;
         let mut tables = Vec::new();
         for (index, file) in table_files(&input) {

@@ -322,3 +322,117 @@ impl Lines {
         Ok(record)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::path::{Path, PathBuf};
+
+    use super::*;
+    use crate::source::{Order, Shape};
+
+    fn open(archive: &Path, order: Order, index: Option<&Path>) -> Result<Reader, SourceError> {
+        let scratch = tempfile::tempdir().unwrap();
+        let shape = Shape::default();
+        let watch = |_: u64| ControlFlow::Continue(());
+        let reading = Reading { shape: &shape, order, index, scratch: scratch.path(), watch: &watch };
+        Records.open(Input::open(&[archive.to_owned()], scratch.path()).unwrap(), &reading)
+    }
+
+    fn written(folder: &Path, text: &[u8]) -> PathBuf {
+        let path = folder.join("r.jsonl");
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    const THREE: &str = "{\"id\":\"b\",\"created_at\":\"2024-01-02T00:00:00Z\",\"entries\":[{\"text\":\"ä\"}]}\n\
+        {\"id\":\"a\",\"entries\":[{\"created_at\":\"2024-01-01T00:00:00Z\"}]}\n\
+        {\"id\":\"c\",\"source\":\"zendesk\",\"created_at\":\"2024-01-03T00:00:00Z\",\"entries\":[]}\n";
+
+    fn ids(reader: Reader) -> Vec<String> {
+        reader.map(|record| record.map_or_else(|error| error.to_string(), |record| record.id.to_string())).collect()
+    }
+
+    #[test]
+    fn records_come_in_the_order_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = written(folder.path(), THREE.as_bytes());
+        for (order, expected) in [
+            (Order::Oldest, ["records:a", "records:b", "zendesk:c"]),
+            (Order::Newest, ["zendesk:c", "records:b", "records:a"]),
+            (Order::Archive, ["records:b", "records:a", "zendesk:c"]),
+        ] {
+            assert_eq!(ids(open(&path, order, None).unwrap()), expected, "{order:?}");
+        }
+    }
+
+    #[test]
+    fn a_list_and_documents_over_several_lines_are_read_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let list = format!("[\n{}\n]", THREE.trim_end().replace("}\n{", "},\n{"));
+        let spread = THREE.replace(",\"", ",\n  \"");
+        for text in [list, spread, format!("\u{feff}{THREE}")] {
+            let path = written(folder.path(), text.as_bytes());
+            assert_eq!(
+                ids(open(&path, Order::Oldest, None).unwrap()),
+                ["records:a", "records:b", "zendesk:c"],
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_newest_of_several_copies_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "{\"id\":1,\"subject\":\"new\",\"updated_at\":\"2024-01-02T00:00:00Z\",\"entries\":[]}\n\
+                    {\"id\":\"1\",\"subject\":\"old\",\"updated_at\":\"2024-01-01T00:00:00Z\",\"entries\":[]}\n";
+        let reader = open(&written(folder.path(), text.as_bytes()), Order::Oldest, None).unwrap();
+        assert_eq!(reader.facts.counts, [("duplicates", 1)]);
+        let records: Vec<Record> = reader.map(Result::unwrap).collect();
+        assert_eq!((records.len(), records[0].subject.as_deref()), (1, Some("new")));
+        assert_eq!(records[0].oddities[0].code, codes::READ_DUPLICATE);
+    }
+
+    #[test]
+    fn two_readings_are_equal_and_the_second_needs_no_pass() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = written(folder.path(), THREE.as_bytes());
+        let index = folder.path().join("x.ferry.index");
+        let read = || -> Vec<String> {
+            open(&path, Order::Oldest, Some(&index)).unwrap().map(|record| format!("{record:?}")).collect()
+        };
+        assert_eq!(read(), read());
+        let never = |_: u64| panic!("the index is there already");
+        let shape = Shape::default();
+        let reading =
+            Reading { shape: &shape, order: Order::Oldest, index: Some(&index), scratch: folder.path(), watch: &never };
+        assert_eq!(Records.open(Input::open(&[path], folder.path()).unwrap(), &reading).unwrap().count(), 3);
+    }
+
+    #[test]
+    fn a_file_cut_at_any_byte_gives_errors_and_no_panic() {
+        let folder = tempfile::tempdir().unwrap();
+        for end in 0..THREE.len() {
+            let path = written(folder.path(), &THREE.as_bytes()[..end]);
+            let found = ids(open(&path, Order::Archive, None).unwrap());
+            let lines = THREE.as_bytes()[..end].iter().filter(|byte| **byte == b'\n').count();
+            assert!(found.len() >= lines && found.len() <= lines + 1, "{end}: {found:?}");
+            assert_eq!(found.iter().collect::<HashSet<_>>().len(), found.len(), "{end}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn records_are_told_from_other_json() {
+        for (text, expected) in [
+            (THREE, true),
+            ("[{\"id\":1,\"entries\":[]}]", true),
+            ("{\"id\":1,\"entries\":[{\"text\":\"cut", true),
+            ("{\"id\":1,\"subject\":\"x\"}", false),
+            ("{\"id\":1,\"entries\":[],\"requester_id\":5}", false),
+            ("id,entries\n", false),
+            ("", false),
+        ] {
+            assert_eq!(is_record(text.as_bytes()), expected, "{text}");
+        }
+    }
+}

@@ -5,6 +5,7 @@
 mod archives;
 mod backup;
 mod check;
+mod described;
 mod exit_codes;
 mod first_steps;
 mod imports;
