@@ -35,6 +35,9 @@ pub(super) struct Tickets {
     names: HashMap<(String, String), Option<Value>>,
 }
 
+/// An object, and where it stands.
+type Placed = (Map<String, Value>, Origin);
+
 /// Why a record cannot be put together.
 enum Stop {
     Index(CatalogError),
@@ -300,14 +303,9 @@ impl Desk<'_> {
     }
 
     /// Everything written in a ticket, with its place; each message once, as its latest copy.
-    fn messages(
-        &mut self,
-        ticket: &mut Map<String, Value>,
-        id: &str,
-        origin: &Origin,
-    ) -> Result<Vec<(Map<String, Value>, Origin)>, Stop> {
+    fn messages(&mut self, ticket: &mut Map<String, Value>, id: &str, origin: &Origin) -> Result<Vec<Placed>, Stop> {
         let joins = self.joins;
-        let mut messages: Vec<(Map<String, Value>, Origin)> = Vec::new();
+        let mut messages: Vec<Placed> = Vec::new();
         let mut places: HashMap<String, usize> = HashMap::new();
         for (n, place) in joins.messages.0.iter().enumerate() {
             let mut found = Vec::new();

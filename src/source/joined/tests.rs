@@ -130,8 +130,8 @@ fn arrays_lines_pages_and_one_file_for_each_ticket_give_the_same() {
     let page = |tickets: &str| format!("{{\"data\":{{\"tickets\":[{tickets}]}}}}");
     let expected =
         ["1: ann@example.net Text(\"Hello\") | sam@example.org Text(\"Hi\")", "2: bob@example.net Text(\"Help\")"];
-    let layouts: Vec<(&str, &str, Vec<(&str, String)>)> = vec![
-        ("an array", &bare, vec![("a.json", format!("[{one},\n{two}]"))]),
+    let layouts = [
+        ("an array", &*bare, vec![("a.json", format!("[{one},\n{two}]"))]),
         ("lines", &bare, vec![("a.json", format!("{one}\n{two}\n"))]),
         ("files", &bare, vec![("1.json", one.to_owned()), ("2.json", two.to_owned())]),
         ("pages", INSIDE, vec![("1.json", page(one)), ("2.json", page(two))]),
