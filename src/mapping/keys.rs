@@ -203,6 +203,7 @@ pub(super) const SHAPE: &[Key] = &[
     key("zone", TEXT, "The time zone of dates that name none, such as `Europe/Berlin`"),
     key("own", Form::Texts, "Own addresses and domains; better under [people]"),
     key("csv", Form::Shape(SHAPE_CSV), "For the csv source"),
+    key("json", Form::Shape(SHAPE_JSON), "For the json source: where things are, and what they are called"),
     key("mail", Form::Shape(SHAPE_MAIL), "For mail"),
 ];
 
@@ -215,6 +216,38 @@ const SHAPE_CSV: &[Key] = &[
     key("tag_separator", TEXT, "What parts tags"),
     key("group_by", TEXT, "One row per message: the column that says which rows belong together"),
     key("columns", Form::Map(&Form::Any), "What columns mean"),
+    key("tickets", Form::Any, "Where the tickets are: a file, or a table with `file` and `at`"),
+    key(
+        "messages",
+        Form::Any,
+        "Where messages are: `inside` of tickets, or a `file` with the `key` that names the ticket",
+    ),
+    key("people", Form::Any, "Where people are, and the `key` they are named by"),
+    key("attachments", Form::Any, "Where attachments are: `inside` of messages, or a `file` with `key`"),
+    key("lists", Form::Map(&Form::Any), "Values of other files that become a list of the ticket, by name"),
+    key("lookups", Form::Map(&Form::Any), "Tables of ids and names: `file`, `key` and `value`"),
+    key("ticket", Form::Map(&Form::Any), "What a ticket's fields are called"),
+    key("message", Form::Map(&Form::Any), "What a message's fields are called"),
+    key("person", Form::Map(&Form::Any), "What a person's fields are called"),
+    key("attachment", Form::Map(&Form::Any), "What an attachment's fields are called"),
+];
+
+const SHAPE_JSON: &[Key] = &[
+    key("tickets", Form::Any, "Where the tickets are: a file, or a table with `file` and `at`"),
+    key(
+        "messages",
+        Form::Any,
+        "Where messages are: `inside` of tickets, or a `file` with the `key` that names the ticket",
+    ),
+    key("people", Form::Any, "Where people are, and the `key` they are named by"),
+    key("attachments", Form::Any, "Where attachments are: `inside` of messages, or a `file` with `key`"),
+    key("lists", Form::Map(&Form::Any), "Values of other files that become a list of the ticket, by name"),
+    key("lookups", Form::Map(&Form::Any), "Tables of ids and names: `file`, `key` and `value`"),
+    key("ticket", Form::Map(&Form::Any), "What a ticket's fields are called"),
+    key("message", Form::Map(&Form::Any), "What a message's fields are called"),
+    key("person", Form::Map(&Form::Any), "What a person's fields are called"),
+    key("attachment", Form::Map(&Form::Any), "What an attachment's fields are called"),
+    key("dates", TEXT, "`iso`, `dmy`, `mdy`, or a pattern such as `%d.%m.%Y %H:%M`"),
 ];
 
 const SHAPE_MAIL: &[Key] =
