@@ -516,6 +516,19 @@ impl Catalog {
         Ok(self.counted(&format!("names {kind}"), |db| db.query_row(sql, [kind], |row| row.get(0)))? as u64)
     }
 
+    /// Named pieces of this kind, one for each name, in the archive's order: at most `most` behind the place `after`.
+    /// Each comes with its place; 0 is the beginning.
+    pub fn named_of(&self, kind: u8, after: i64, most: usize) -> Result<Vec<(i64, Piece)>, CatalogError> {
+        let mut select = self.db.prepare_cached(
+            "SELECT kind, 0, version, file, offset, length, line, 0, rowid FROM named AS n WHERE kind = ?1 AND rowid > ?2
+             AND NOT EXISTS (SELECT 1 FROM named WHERE name = n.name AND kind = ?1 AND rowid < n.rowid)
+             ORDER BY rowid LIMIT ?3",
+        )?;
+        let rows =
+            select.query_map(rusqlite::params![kind, after, most as i64], |row| Ok((row.get(8)?, piece_of(row)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
     /// How many named pieces of this kind carry a name that is neither a group nor that of a piece of kind `anchor`,
     /// and the first of them.
     pub fn orphans(&self, kind: u8, anchor: u8) -> Result<(u64, Option<Piece>), CatalogError> {

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use foxferry::freescout::Directory;
 use foxferry::source::Order;
 use foxferry::window::Window;
 use jiff::Timestamp;
@@ -17,13 +18,15 @@ use crate::env;
 use exit::{Exit, Failure};
 use screen::Screen;
 
+mod agents;
 mod archive;
+mod ask;
 mod backup;
 mod check;
 mod completions;
-mod distinct;
 mod exit;
 mod import;
+mod init;
 mod inspect;
 mod interrupt;
 mod journals;
@@ -31,6 +34,7 @@ mod ledger;
 mod lint;
 mod mapping;
 mod outcomes;
+mod people;
 mod sandbox;
 mod screen;
 mod settings;
@@ -51,6 +55,7 @@ struct Cli {
 const FIRST_STEPS: &str = "\
 First steps, with no server and no key:
   foxferry inspect ARCHIVE            says what your archive holds
+  foxferry init ARCHIVE -o my.toml    writes a mapping for it, to look at and change
   foxferry check ARCHIVE              the dry run: every problem with its place, nothing is sent
   foxferry import ARCHIVE --sandbox   the rehearsal: into a FreeScout imitation on this machine
 
@@ -72,6 +77,9 @@ enum Command {
     /// Say what an archive holds: formats, counts, people, dates, sizes, oddities
     #[command(after_help = inspect::EXAMPLES)]
     Inspect(inspect::Inspect),
+    /// Write a mapping for an archive: every status, agent, group, tag and field with counts
+    #[command(after_help = init::EXAMPLES)]
+    Init(init::Init),
     /// Work with mapping files: check them, list and show the built-in ones, print the JSON Schema
     #[command(after_help = mapping::EXAMPLES)]
     Mapping(mapping::Mapping),
@@ -189,6 +197,40 @@ pub struct TargetArgs {
     window: Option<Window>,
 }
 
+/// A target that is only asked, never sent to.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Target")]
+pub struct LookArgs {
+    /// A FreeScout to compare with; it is only asked, and nothing is changed [env: FREESCOUT_URL]
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+    /// File that holds the API key [or env: FREESCOUT_API_KEY]
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
+    /// Certificates (PEM) of a private authority to trust beside the system's
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+}
+
+impl LookArgs {
+    /// Whether the command line names a target; a variable alone is for other commands too.
+    fn is_named(&self) -> bool {
+        self.url.is_some()
+    }
+
+    /// What the target holds; `None`: no target is named.
+    fn directory(&self, runtime: &tokio::runtime::Runtime) -> Result<Option<Directory>, Failure> {
+        let place = settings::Place {
+            url: self.url.as_deref(),
+            key_file: self.key_file.as_deref(),
+            ca_file: self.ca_file.as_deref(),
+        };
+        let Some(server) = settings::Server::choose(&place)? else { return Ok(None) };
+        let client = server.client(4)?;
+        runtime.block_on(Directory::fetch(&client)).map(Some).map_err(|error| settings::failure_of(&error))
+    }
+}
+
 /// Where findings go.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Findings")]
@@ -238,6 +280,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Import(args)) => import::run(&args, &screen),
         Some(Command::Check(args)) => check::run(&args, &screen),
         Some(Command::Inspect(args)) => inspect::run(&args, &screen),
+        Some(Command::Init(args)) => init::run(&args, &screen),
         Some(Command::Mapping(args)) => mapping::run(&args, &screen),
         Some(Command::Status(args)) => status::run(&args, &screen),
         Some(Command::Letters(args)) => status::letters(&args, &screen),

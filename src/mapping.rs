@@ -18,7 +18,9 @@ use crate::source::Shape;
 use file::{Loaded, Purpose, Reading};
 use rules::Rules;
 
+mod ask;
 mod bodies;
+mod contacts;
 mod convert;
 mod coverage;
 mod expression;
@@ -30,6 +32,7 @@ mod lint;
 mod notes;
 mod people;
 mod probe;
+mod roster;
 mod rules;
 mod schema;
 mod structure;
@@ -42,6 +45,8 @@ pub use schema::schema;
 
 type Value<'i> = toml::Spanned<toml::de::DeValue<'i>>;
 
+pub use ask::{Ruled, record_names, stored_address};
+pub use contacts::ConvertedContact;
 pub(crate) use people::stand_in_for;
 
 /// The mappings that come with the program, one for each source.
@@ -156,8 +161,12 @@ impl Mapping {
     }
 
     fn of(file: &str, texts: &extend::Texts, loaded: Loaded) -> Self {
-        let Loaded { source, shape, names, rules } = loaded;
-        Self { file: file.to_owned(), hash: texts.hash(), source, shape, names, rules }
+        let Loaded { source, shape, names, rules, roster } = loaded;
+        let hash = match roster {
+            None => texts.hash(),
+            Some(roster) => blake3::hash(&[*texts.hash().as_bytes(), *roster.as_bytes()].concat()),
+        };
+        Self { file: file.to_owned(), hash, source, shape, names, rules }
     }
 
     /// The built-in mappings: name and text.

@@ -14,7 +14,9 @@ use serde::Deserialize;
 use crate::catalog::{CatalogError, PassOver};
 use crate::input::{Head, Input};
 use crate::record::{Oddity, Origin, Record, RecordId};
+use contacts::Contacts;
 
+pub mod contacts;
 pub mod csv;
 pub mod joined;
 pub mod json;
@@ -42,6 +44,15 @@ pub trait Source: Sync {
     /// May be called again for the same archive; two readers yield equal records.
     /// Fails only for what makes the archive as a whole unusable.
     fn open(&self, input: Input, reading: &Reading<'_>) -> Result<Reader, SourceError>;
+
+    /// The people whom the archive lists by themselves; `None`: archives of this format have no such list.
+    ///
+    /// Makes the same pass as [`Source::open`] where there is one, and uses the same index. An archive
+    /// may hold people and no record at all. Fails only for what makes it as a whole unusable.
+    fn people(&self, input: Input, reading: &Reading<'_>) -> Result<Option<Contacts>, SourceError> {
+        let _ = (input, reading);
+        Ok(None)
+    }
 }
 
 /// How an archive is to be read.

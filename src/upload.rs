@@ -36,6 +36,7 @@ mod customers;
 mod late;
 pub(crate) mod limiter;
 mod line;
+mod people;
 mod plan;
 mod reconcile;
 mod retry;
@@ -45,6 +46,7 @@ mod stop;
 #[cfg(test)]
 mod tests;
 
+pub use people::{PersonItem, Wanted, run_people};
 pub use stop::Stop;
 
 use carry::{Carrier, First};

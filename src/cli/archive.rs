@@ -8,6 +8,7 @@ use foxferry::input::{Input, InputError};
 use foxferry::mapping::Mapping;
 use foxferry::pipeline::{self, Selection};
 use foxferry::report::{Event, Reporter};
+use foxferry::source::contacts::Contacts;
 use foxferry::source::{self, Order, Reader, Reading, Shape, Source, SourceError, records};
 
 use crate::cli::exit::{Exit, Failure};
@@ -112,6 +113,35 @@ impl Archive {
     }
 }
 
+impl Archive {
+    /// The folder for temporary files.
+    pub fn scratch(&self) -> &Path {
+        &self.scratch
+    }
+
+    /// The people whom the archive lists by themselves.
+    pub fn people(
+        &self,
+        shape: &Shape,
+        index: Option<&Path>,
+        reporter: &dyn Reporter,
+        interrupt: &Interrupt,
+    ) -> Result<Contacts, Failure> {
+        let of = self.input.bytes();
+        let watch = |bytes: u64| -> ControlFlow<()> {
+            reporter.event(&Event::Indexing { bytes, of });
+            interrupt.flow()
+        };
+        let reading = Reading { shape, order: Order::Archive, index, scratch: &self.scratch, watch: &watch };
+        let found = self.source.people(self.input.clone(), &reading).map_err(|error| failure_of(&error))?;
+        found.ok_or_else(|| {
+            let format = self.source.name();
+            Failure::new(Exit::Unusable, format_args!("a `{format}` archive has no list of people beside its records"))
+                .hint("`--people-only` takes a Zendesk export with its users, or a CSV file with a row for each person")
+        })
+    }
+}
+
 /// Whether the operator's mapping describes the archive's shape by itself.
 fn is_described(args: &ArchiveArgs) -> Result<bool, Failure> {
     let Some(name) = &args.mapping else { return Ok(false) };
@@ -149,7 +179,8 @@ pub fn selection(args: &SelectionArgs) -> Selection {
     }
 }
 
-fn failure_of(error: &SourceError) -> Failure {
+/// Why an archive cannot be read, with advice.
+pub fn failure_of(error: &SourceError) -> Failure {
     match error {
         SourceError::Unrecognised { .. } => {
             Failure::of(Exit::Unusable, error).hint("if it is in one of them all the same, name it with `--format`")

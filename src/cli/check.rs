@@ -9,12 +9,14 @@ use foxferry::report::{Event, Summary};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::interrupt::{self, Interrupt};
 use crate::cli::screen::Screen;
-use crate::cli::{ArchiveArgs, FindingArgs, SelectionArgs, archive, outcomes};
+use crate::cli::survey::Survey;
+use crate::cli::{ArchiveArgs, FindingArgs, LookArgs, SelectionArgs, agents, archive, outcomes};
 
 pub const EXAMPLES: &str = "\
 Examples:
   foxferry check samples/zendesk
   foxferry check export.json --mapping acme.toml --findings findings.jsonl
+  foxferry check samples/zendesk --create-agents --url https://help.example.org
   foxferry check mail.mbox --only '20240105.1@example.org' -vv
 
 Ends with 3 when a record would be rejected or a finding is an error; `done` counts what would be sent.";
@@ -28,13 +30,23 @@ pub struct Check {
     selection: SelectionArgs,
     #[command(flatten)]
     findings: FindingArgs,
+    /// List the agents whom `import --create-agents` would create; with `--url`, only those the target lacks
+    #[arg(long, help_heading = "People")]
+    create_agents: bool,
+    #[command(flatten)]
+    target: LookArgs,
 }
 
 /// Reads and maps everything, and tells every finding.
 pub fn run(args: &Check, screen: &Screen) -> Result<Exit, Failure> {
+    if args.target.is_named() && !args.create_agents {
+        return Err(Failure::new(Exit::Usage, "`--url` is used only with `--create-agents`")
+            .hint("a check asks no server; `foxferry mapping lint --url` compares a mapping with one"));
+    }
     let begun = Instant::now();
     let runtime = interrupt::runtime()?;
     let interrupt = Interrupt::listen(&runtime, leave_at_the_second)?;
+    let directory = if args.create_agents { args.target.directory(&runtime)? } else { None };
     let archive = archive::Archive::open(&args.archive)?;
     let mapping = archive.mapping(&args.archive)?;
     let listeners = screen.listeners(&args.findings)?;
@@ -46,9 +58,14 @@ pub fn run(args: &Check, screen: &Screen) -> Result<Exit, Failure> {
     for oddity in &reader.facts.oddities {
         outcomes::count_finding(foxferry::finding::severity_of(oddity.code), &mut sums);
     }
+    let names = mapping.names();
+    let mut survey = Survey::default();
     let mut flow = pipeline::spawn(reader, mapping, archive::selection(&args.selection));
     while let Some(converted) = flow.records.blocking_recv() {
         outcomes::tell(&converted, reporter, &mut sums);
+        if args.create_agents {
+            survey.add(&converted);
+        }
         if interrupt.is_asked() {
             sums.is_interrupted = true;
             break;
@@ -61,6 +78,9 @@ pub fn run(args: &Check, screen: &Screen) -> Result<Exit, Failure> {
     listeners.finish()?;
     let counts = listeners.tally.counts();
     screen.show_findings(&counts);
+    if args.create_agents {
+        agents::list(&survey, &names, directory.as_ref(), screen);
+    }
     screen.show_sums(&sums)?;
     Ok(match sums {
         Summary { is_interrupted: true, .. } => Exit::Interrupted,

@@ -22,7 +22,7 @@ use crate::cli::interrupt::{self, Interrupt};
 use crate::cli::screen::{Listeners, Screen};
 use crate::cli::settings::{self, Destination};
 use crate::cli::survey::Survey;
-use crate::cli::{ArchiveArgs, FindingArgs, SelectionArgs, TargetArgs, journals};
+use crate::cli::{ArchiveArgs, FindingArgs, SelectionArgs, TargetArgs, agents, journals, people};
 
 pub const EXAMPLES: &str = "\
 Examples:
@@ -31,6 +31,8 @@ Examples:
   foxferry import mail.mbox --url https://help.example.org --mapping acme.toml --since 2022-01-01
   foxferry import export.json --url https://help.example.org --limit 20 --rate 2
   foxferry import export.json --url https://help.example.org --window 20:00-06:00
+  foxferry import address-book.csv --people-only --url https://help.example.org
+  foxferry import export.json --create-agents --url https://help.example.org
 
 The same command again goes on where the last run stopped; what is done is never sent again. Ctrl-C once finishes what is
 in flight, twice stops at once.";
@@ -56,6 +58,12 @@ pub struct Import {
     /// The journal that remembers what is done [default: NAME.ferry in the current folder; with --sandbox a temporary one]
     #[arg(long, value_name = "FILE")]
     journal: Option<PathBuf>,
+    /// Make customers of the people whom the archive lists, and send no conversations; the sums are in people
+    #[arg(long, help_heading = "People", conflicts_with_all = ["since", "until", "order", "strict", "create_agents"])]
+    people_only: bool,
+    /// Create users for agents whom the target lacks, without any mail; access to mailboxes is given by hand
+    #[arg(long, help_heading = "People")]
+    create_agents: bool,
     /// For tests: how many seconds a look-up waits at least before it believes that something is absent
     #[arg(long, value_name = "SECONDS", hide = true, value_parser = seconds)]
     settle: Option<f64>,
@@ -111,7 +119,7 @@ pub fn run(args: &Import, screen: &Screen) -> Result<Exit, Failure> {
         Destination::Server(server) => {
             let client = server.client(usize::from(args.target.concurrency))?;
             let directory = run.fetch(&client)?;
-            run.send(&client, &directory, None)
+            run.dispatch(&client, directory, None)
         }
         Destination::Sandbox => run.rehearse(),
     };
@@ -123,9 +131,13 @@ pub fn run(args: &Import, screen: &Screen) -> Result<Exit, Failure> {
 impl Run<'_> {
     /// Starts a sandbox that holds what mapping and archive name, and imports into it.
     fn rehearse(&self) -> Result<Exit, Failure> {
-        let survey = self.survey()?;
-        let options =
-            sandbox::Options { fixture: survey.fixture(&self.mapping.names()), ..sandbox::Options::default() };
+        let survey = if self.args.people_only { Survey::default() } else { self.survey()? };
+        let mut fixture = survey.fixture(&self.mapping.names());
+        if self.args.create_agents {
+            // What is rehearsed is their creation.
+            fixture.users.truncate(1);
+        }
+        let options = sandbox::Options { fixture, ..sandbox::Options::default() };
         let sandbox = self
             .runtime
             .block_on(sandbox::start(options))
@@ -133,7 +145,50 @@ impl Run<'_> {
         let client = settings::Server::sandbox(sandbox.url(), sandbox.key())
             .client(usize::from(self.args.target.concurrency))?;
         let directory = self.fetch(&client)?;
-        self.send(&client, &directory, Some(&sandbox))
+        self.dispatch(&client, directory, Some(&sandbox))
+    }
+
+    /// What was asked for: people alone, or everything.
+    fn dispatch(&self, client: &Client, directory: Directory, sandbox: Option<&Sandbox>) -> Result<Exit, Failure> {
+        if self.args.people_only {
+            return self.send_people(client, &directory, sandbox);
+        }
+        if !self.args.create_agents {
+            return self.send(client, &directory, sandbox);
+        }
+        let missing = agents::missing(&self.survey()?, &self.mapping.names(), &directory);
+        let created = self.runtime.block_on(agents::create(client, &missing, &*self.listeners.reporter, &self.stop))?;
+        let directory = if created.is_empty() { directory } else { self.fetch(client)? };
+        let ended = self.send(client, &directory, sandbox);
+        agents::remind(&created, self.screen);
+        ended
+    }
+
+    /// Makes customers of listed people.
+    fn send_people(&self, client: &Client, directory: &Directory, sandbox: Option<&Sandbox>) -> Result<Exit, Failure> {
+        let journal = self.open_journal(client)?;
+        let index = journals::index_of(&self.journal);
+        let contacts =
+            self.archive.people(self.mapping.shape(), Some(&index), &*self.listeners.reporter, &self.interrupt)?;
+        let wanted = archive::selection(&self.args.selection);
+        let (items, reader) = people::spawn(contacts, Arc::clone(&self.mapping), wanted);
+        let reporter = &self.listeners.reporter;
+        let options = self.upload_options();
+        let sent = self.runtime.block_on(upload::run_people(
+            items,
+            client,
+            directory,
+            &journal,
+            &options,
+            Arc::clone(reporter),
+            &self.stop,
+        ));
+        // A panic has been reported by the panic hook.
+        let _ = reader.join();
+        let sums = sent.map_err(|error| failure_of(&error))?;
+        self.listeners.finish()?;
+        people::say(&sums, self.screen);
+        self.close(&sums, sandbox)
     }
 
     /// Asks the target what it is.
@@ -176,10 +231,8 @@ impl Run<'_> {
 
     /// Sends everything that the journal does not call done.
     fn send(&self, client: &Client, directory: &Directory, sandbox: Option<&Sandbox>) -> Result<Exit, Failure> {
-        let identity =
-            Identity { target: client.shown_url().to_owned(), source: self.archive.source.name().to_owned() };
-        let journal = Journal::open(&self.journal, &identity).map_err(|error| journals::failure_of(&error))?;
-        let announced = journals::announce_target(&identity.target);
+        let journal = self.open_journal(client)?;
+        let announced = journals::announce_target(client.shown_url());
         let reader = self.read()?;
         let records = reader.facts.records;
         if records > 0 {
@@ -193,7 +246,7 @@ impl Run<'_> {
         archive::announce(self.archive.source.name(), &reader, &**reporter);
         if announced.is_err() {
             let message =
-                format!("another import on this machine is writing to {} with another journal", identity.target);
+                format!("another import on this machine is writing to {} with another journal", client.shown_url());
             reporter.event(&Event::Finding(&Finding::new(codes::TARGET_SHARED, message)));
         }
         if let Some(only) = directory.only_mailbox().filter(|_| self.mapping.names().mailboxes.is_empty()) {
@@ -208,20 +261,10 @@ impl Run<'_> {
             .block_on(pipeline::passing::prepare(&reader.passing, &journal, &selection))
             .map_err(|error| journals::failure_of(&error))?;
         let flow = pipeline::spawn(reader, Arc::clone(&self.mapping), selection);
-        let defaults = upload::Options::default();
         let options = upload::Options {
-            concurrency: usize::from(self.args.target.concurrency),
-            rate: self.args.target.rate,
-            window: self.args.target.window.clone(),
             total: archive::expected_records(&self.args.selection, records),
-            settle: self.args.settle.map_or(defaults.settle, Duration::from_secs_f64),
-            sweep_after: self.args.settle.map_or(defaults.sweep_after, |settle| Duration::from_secs_f64(6.0 * settle)),
-            staff_may_be_customers: self.mapping.lets_staff_be_customers(),
-            appends_messages: self.args.append == Append::Messages,
-            mapping: Some(self.mapping.hash()),
-            command: self.command(),
             passed: flow.passed,
-            ..defaults
+            ..self.upload_options()
         };
         let sent = self.runtime.block_on(upload::run(
             flow.records,
@@ -248,10 +291,33 @@ impl Run<'_> {
         self.listeners.reporter.event(&Event::Finding(&Finding::new(codes::TARGET_AUTOMATION, message)));
     }
 
+    fn open_journal(&self, client: &Client) -> Result<Journal, Failure> {
+        let identity =
+            Identity { target: client.shown_url().to_owned(), source: self.archive.source.name().to_owned() };
+        Journal::open(&self.journal, &identity).map_err(|error| journals::failure_of(&error))
+    }
+
+    fn upload_options(&self) -> upload::Options {
+        let defaults = upload::Options::default();
+        upload::Options {
+            concurrency: usize::from(self.args.target.concurrency),
+            rate: self.args.target.rate,
+            window: self.args.target.window.clone(),
+            settle: self.args.settle.map_or(defaults.settle, Duration::from_secs_f64),
+            sweep_after: self.args.settle.map_or(defaults.sweep_after, |settle| Duration::from_secs_f64(6.0 * settle)),
+            appends_messages: self.args.append == Append::Messages,
+            staff_may_be_customers: self.mapping.lets_staff_be_customers(),
+            mapping: Some(self.mapping.hash()),
+            command: self.command(),
+            ..defaults
+        }
+    }
+
     /// What was asked for, for the journal. No part of it is a secret: keys are never arguments.
     fn command(&self) -> String {
         let mapping = self.args.archive.mapping.as_deref().unwrap_or_else(|| self.archive.source.name());
-        format!("import {} --mapping {mapping}", self.archive.shown)
+        let what = if self.args.people_only { " --people-only" } else { "" };
+        format!("import {} --mapping {mapping}{what}", self.archive.shown)
     }
 
     /// Shows what was noticed and the sums.

@@ -15,12 +15,12 @@ use indicatif::HumanBytes;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use crate::cli::distinct::{Distinct, Values};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::interrupt::{self, Interrupt};
 use crate::cli::screen::{Screen, shortened};
 use crate::cli::terminal::Terminal;
 use crate::cli::{ArchiveArgs, archive, check};
+use foxferry::distinct::{Distinct, Values};
 
 pub const EXAMPLES: &str = "\
 Examples:

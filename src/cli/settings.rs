@@ -38,11 +38,33 @@ impl Destination {
         if args.sandbox {
             return Ok(Self::Sandbox);
         }
-        let Some(url) = args.url.clone().map_or_else(|| variable(env::URL), |url| Ok(Some(url)))? else {
+        let place =
+            Place { url: args.url.as_deref(), key_file: args.key_file.as_deref(), ca_file: args.ca_file.as_deref() };
+        let Some(server) = Server::choose(&place)? else {
             return Err(Failure::new(Exit::Usage, "there is nowhere to send to")
                 .hint(format_args!("name a FreeScout with `--url` (or {}), or rehearse with `--sandbox`", env::URL)));
         };
-        let key = match &args.key_file {
+        Ok(Self::Server(server))
+    }
+}
+
+/// What options say about a FreeScout; the environment says the rest.
+#[derive(Debug)]
+pub struct Place<'a> {
+    /// `--url`.
+    pub url: Option<&'a str>,
+    /// `--key-file`.
+    pub key_file: Option<&'a Path>,
+    /// `--ca-file`.
+    pub ca_file: Option<&'a Path>,
+}
+
+impl Server {
+    /// From options and environment; `None`: neither names one.
+    pub fn choose(place: &Place<'_>) -> Result<Option<Self>, Failure> {
+        let named = place.url.map(str::to_owned);
+        let Some(url) = named.map_or_else(|| variable(env::URL), |url| Ok(Some(url)))? else { return Ok(None) };
+        let key = match place.key_file {
             Some(path) => key_of(path)?,
             None => variable(env::API_KEY)?.map(|key| SecretString::from(key.trim())).ok_or_else(|| {
                 Failure::new(Exit::Usage, "there is no API key for the target").hint(format_args!(
@@ -62,14 +84,12 @@ impl Destination {
                 .hint("a web-server password needs a name; set both or neither"));
             }
         };
-        if let Some(path) = &args.ca_file {
+        if let Some(path) = place.ca_file {
             fs::File::open(path).map_err(|cause| unreadable("--ca-file", path, &cause))?;
         }
-        Ok(Self::Server(Server { url, key, basic, ca_file: args.ca_file.clone() }))
+        Ok(Some(Self { url, key, basic, ca_file: place.ca_file.map(Path::to_path_buf) }))
     }
-}
 
-impl Server {
     /// A sandbox in this process.
     pub fn sandbox(url: &str, key: &str) -> Self {
         Self { url: url.to_owned(), key: SecretString::from(key), basic: None, ca_file: None }

@@ -24,6 +24,10 @@ const ADMINISTRATOR: &str = "admin@sandbox.example";
 pub struct Survey {
     mailboxes: BTreeSet<String>,
     users: BTreeSet<String>,
+    /// What the archive calls them, where it does.
+    names: BTreeMap<String, String>,
+    /// In how many conversations each user writes or is assigned.
+    shares: BTreeMap<String, u64>,
     /// Field names with the values that conversations give them.
     fields: BTreeMap<String, BTreeSet<String>>,
     /// How many records name no mailbox.
@@ -50,7 +54,8 @@ impl Survey {
         survey
     }
 
-    fn add(&mut self, converted: &Converted) {
+    /// Takes one more record into account.
+    pub fn add(&mut self, converted: &Converted) {
         let findings = match converted {
             Converted::Ready(mapped) => {
                 self.add_conversation(&mapped.conversation);
@@ -74,13 +79,24 @@ impl Survey {
             None => self.without_mailbox += 1,
         }
         let authors = conversation.threads.iter().filter_map(|thread| match &thread.author {
-            Author::User(user) => Some(user),
+            Author::User(user) => Some((user, thread.shown_name.as_deref())),
             Author::Customer(_) => None,
         });
-        for user in authors.chain(&conversation.assignee) {
-            if let UserRef::Address(address) = user {
-                add_name(&mut self.users, address);
+        let mut here = BTreeSet::new();
+        for (user, name) in authors.chain(conversation.assignee.iter().map(|user| (user, None))) {
+            let UserRef::Address(address) = user else { continue };
+            add_name(&mut self.users, address);
+            if self.users.contains(address) {
+                here.insert(address.as_str());
+                if let Some(name) = name.filter(|name| !name.contains('@'))
+                    && !self.names.contains_key(address)
+                {
+                    self.names.insert(address.clone(), name.to_owned());
+                }
             }
+        }
+        for address in here {
+            *self.shares.entry(address.to_owned()).or_default() += 1;
         }
         for (name, value) in &conversation.fields {
             if let Some(values) = self.fields.get_mut(name) {
@@ -91,6 +107,18 @@ impl Survey {
                 self.fields.insert(name.clone(), BTreeSet::from([value.clone()]));
             }
         }
+    }
+
+    /// The users whom mapping and conversations name: address, name, and in how many conversations.
+    pub fn agents(&self, names: &Names) -> Vec<(String, String, u64)> {
+        let mut all: BTreeSet<String> = names.users.iter().map(|address| address.to_lowercase()).collect();
+        all.extend(self.users.iter().cloned());
+        let name_of = |address: &str| match self.names.get(address) {
+            Some(name) => name.clone(),
+            None => words_of(address).join(" "),
+        };
+        let share = |address: &str| self.shares.get(address).copied().unwrap_or_default();
+        all.into_iter().map(|address| (address.clone(), name_of(&address), share(&address))).collect()
     }
 
     /// A sandbox's beginning: everything that mapping and archive name.
@@ -159,11 +187,15 @@ fn add_name(names: &mut BTreeSet<String>, name: &str) {
 
 /// `ada.lovelace@example.org` is Ada Lovelace.
 fn person_of(address: &str) -> (String, String) {
-    let local = address.split('@').next().unwrap_or(address);
-    let mut words = local.split(['.', '_', '-', '+']).filter(|word| !word.is_empty()).map(capital);
+    let mut words = words_of(address).into_iter();
     let first = words.next().unwrap_or_else(|| "Agent".to_owned());
     let last = words.collect::<Vec<_>>().join(" ");
     (first, if last.is_empty() { "Sandbox".to_owned() } else { last })
+}
+
+fn words_of(address: &str) -> Vec<String> {
+    let local = address.split('@').next().unwrap_or(address);
+    local.split(['.', '_', '-', '+']).filter(|word| !word.is_empty()).map(capital).collect()
 }
 
 fn capital(word: &str) -> String {

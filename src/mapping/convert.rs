@@ -302,7 +302,7 @@ fn is_known_as(one: &Person, other: &Person) -> bool {
     has_same_id || (one.id.is_none() && one.name.is_some() && one.name == other.name)
 }
 
-fn fill_profile(rules: &Rules, context: &Context, customer: &mut Customer, notes: &mut Notes) {
+pub(super) fn fill_profile(rules: &Rules, context: &Context, customer: &mut Customer, notes: &mut Notes) {
     let profile = &rules.customer;
     if profile.is_empty() {
         return;

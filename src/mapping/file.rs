@@ -36,6 +36,8 @@ pub(super) struct Loaded {
     pub shape: Shape,
     pub names: Names,
     pub rules: Rules,
+    /// Of the table of people, if there is one.
+    pub roster: Option<blake3::Hash>,
 }
 
 /// What a file is read for.
@@ -62,6 +64,7 @@ pub(super) struct Reading {
 
 pub(super) struct Loader<'t> {
     pub text: &'t str,
+    texts: &'t Texts,
     pub faults: Vec<Fault>,
     pub source: String,
     purpose: Purpose,
@@ -82,6 +85,7 @@ pub(super) fn read(file: &str, text: &str, purpose: Purpose) -> Reading {
     faults.extend(structure::check(&texts.all, &tree));
     let mut loader = Loader {
         text: &texts.all,
+        texts: &texts,
         purpose,
         faults,
         source: String::new(),
@@ -310,7 +314,7 @@ impl Loader<'_> {
         address
     }
 
-    fn name(&mut self, naming: Naming, name: &str, span: Range<usize>) {
+    pub(super) fn name(&mut self, naming: Naming, name: &str, span: Range<usize>) {
         self.named.push(Named { naming, name: name.to_owned(), span });
     }
 
@@ -355,7 +359,7 @@ impl Loader<'_> {
         });
         let status_skip = self.status_skip(root);
         let subject = self.subject(root);
-        let mut people = self.people(root, &mut shape);
+        let (mut people, roster) = self.people(root, &mut shape);
         // A mailbox of ours is not a customer either.
         people.own.extend(self.names(&Naming::Mailbox).into_iter().filter(|name| name.contains('@')));
         let assignee = self.assignee(root);
@@ -394,7 +398,7 @@ impl Loader<'_> {
             notes,
             coverage,
         };
-        Some(Loaded { source: source?, shape, names, rules })
+        Some(Loaded { source: source?, shape, names, rules, roster })
     }
 
     fn version(&mut self, root: &DeTable<'_>) {
@@ -530,7 +534,8 @@ impl Loader<'_> {
         subject
     }
 
-    fn people(&mut self, root: &DeTable<'_>, shape: &mut Shape) -> People {
+    fn people(&mut self, root: &DeTable<'_>, shape: &mut Shape) -> (People, Option<blake3::Hash>) {
+        let mut roster = None;
         let mut people =
             People { roles: STAFF_ROLES.iter().map(|role| (*role).to_owned()).collect(), ..People::default() };
         if let Some(table) = self.section(root, "people") {
@@ -552,6 +557,12 @@ impl Loader<'_> {
             if let Some(agents) = self.section(table, "agents") {
                 self.agents(agents, &mut people);
             }
+            if let Some(value) = get(table, "file")
+                && let Some(name) = value.get_ref().as_str()
+            {
+                let by = self.texts.at(value.span().start).0;
+                roster = self.roster(by, name, &value.span(), &mut people, shape);
+            }
             people.staff_as_customers = self.boolean(table, "staff_as_customers", false);
         }
         for own in &shape.own {
@@ -561,7 +572,7 @@ impl Loader<'_> {
                 None => people.own.insert(own),
             };
         }
-        people
+        (people, roster)
     }
 
     fn own(&mut self, text: &str, span: Range<usize>) -> bool {
@@ -731,7 +742,10 @@ impl Loader<'_> {
                 let rule = self.rule(Some(value), &name, Scope::Record, |loader, text, span| {
                     labels.insert(text.to_owned());
                     if has_table && !is_customers {
-                        loader.name(Naming::Label { field: field.clone() }, text, span);
+                        // An empty text leaves the field unset, and is no option.
+                        if !text.trim().is_empty() {
+                            loader.name(Naming::Label { field: field.clone() }, text, span);
+                        }
                     }
                     Some(text.to_owned())
                 });

@@ -123,6 +123,7 @@ pub(super) const MAPPING: &[Key] = &[
 const PEOPLE: &[Key] = &[
     key("own", Form::Texts, "Own addresses (`support@example.org`) and domains (`@example.org`): never customers"),
     key("roles", Form::Texts, "Role words of staff"),
+    key("file", TEXT, "A table (CSV) beside this file that says who is customer, agent or nobody"),
     key("default", TEXT, "The address of the user who stands in for agents that are not mapped"),
     key(
         "agents",

@@ -64,6 +64,10 @@ pub(super) struct Resolved {
 impl People {
     /// Whether somebody is one of us: by address, by role, or by being in the agents' table.
     pub(super) fn is_staff(&self, person: &Person) -> bool {
+        let is_customer = |email: &String| self.customers.contains(&fold(email));
+        if !self.customers.is_empty() && person.emails.iter().any(is_customer) {
+            return self.agent(person).is_some();
+        }
         person.emails.iter().any(|email| self.is_own(email))
             || person.role.as_deref().is_some_and(|role| self.roles.contains(&fold(role)))
             || self.agent(person).is_some()
@@ -75,6 +79,9 @@ impl People {
             return false;
         }
         let email = fold(email);
+        if self.customers.contains(&email) {
+            return self.agents.contains_key(&email);
+        }
         let domain = email.rsplit_once('@').map_or("", |(_, domain)| domain);
         self.own.contains(&email) || self.own_domains.contains(domain) || self.agents.contains_key(&email)
     }

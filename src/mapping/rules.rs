@@ -134,6 +134,8 @@ pub(super) struct People {
     pub roles: HashSet<String>,
     /// By folded address, name or id.
     pub agents: HashMap<String, Agent>,
+    /// Addresses that are customers whatever else speaks against it.
+    pub customers: HashSet<String>,
     /// For lint, by the same keys.
     pub agent_marks: HashMap<String, Mark>,
     /// The user who stands in for agents that are not known.

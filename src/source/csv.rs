@@ -39,19 +39,23 @@ use crate::catalog::{Catalog, CatalogError, Group, Groups, Piece, key};
 use crate::finding::codes;
 use crate::input::{Head, HeadFile, Input, InputFile};
 use crate::record::{Oddity, Origin, Record};
+use crate::source::contacts::Contacts;
 use crate::source::joined::shape::{AttachmentNames, Joins, Listed, Message, PersonNames, Place, Several, Ticket};
 use crate::source::{Facts, ReadError, Reader, Reading, Source, SourceError, joined};
 
 mod build;
 mod columns;
+mod contacts;
 mod dates;
 mod dialect;
+mod guess;
 mod objects;
 mod people;
 mod rows;
 mod table;
 
 pub use columns::{Headers, Role};
+pub use guess::{ColumnGuess, columns as guess_columns};
 pub(in crate::source) use objects::{Dates, Objects, person};
 
 use columns::{Layout, normalised};
@@ -211,6 +215,10 @@ impl Source for Csv {
         let passing = groups.passing();
         let records = Records { groups, tables, files, is_over: false, _input: input };
         Ok(Reader::new(facts, records).passing(passing))
+    }
+
+    fn people(&self, input: Input, reading: &Reading<'_>) -> Result<Option<Contacts>, SourceError> {
+        contacts::contacts(input, reading).map(Some)
     }
 }
 

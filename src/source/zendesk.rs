@@ -27,8 +27,10 @@ use crate::catalog::Catalog;
 use crate::finding::codes;
 use crate::input::{Head, Input};
 use crate::record::{Oddity, Origin, Place};
+use crate::source::contacts::Contacts;
 use crate::source::{Facts, Reader, Reading, Source, SourceError};
 
+mod contacts;
 mod detect;
 mod index;
 mod people;
@@ -54,19 +56,7 @@ impl Source for Zendesk {
     }
 
     fn open(&self, input: Input, reading: &Reading<'_>) -> Result<Reader, SourceError> {
-        let stamp = input.stamp().map_err(|cause| {
-            let path = input.files().first().map(|file| file.path.to_path_buf()).unwrap_or_default();
-            SourceError::Io { path, cause }
-        })?;
-        let key = format!("zendesk {INDEX_VERSION} {stamp}");
-        let mut catalog = Catalog::open(reading.index, reading.scratch, &key)?;
-        if !catalog.is_sealed() {
-            let mut pass = Pass::new(&input, &mut catalog, reading.watch);
-            pass.run()?;
-            let notes = notes(&pass);
-            catalog.note("pass", &notes)?;
-            catalog.seal()?;
-        }
+        let catalog = indexed(&input, reading)?;
         let notes = catalog.noted("pass")?.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
         let (facts, totals, is_single) = facts(&catalog, &input, &notes)?;
         let groups = catalog.into_groups(reading.order);
@@ -74,6 +64,29 @@ impl Source for Zendesk {
         let records = records::Tickets::new(groups, input, is_single, totals.unlinked > totals.unlinked_bare);
         Ok(Reader::new(facts, records).passing(passing))
     }
+
+    fn people(&self, input: Input, reading: &Reading<'_>) -> Result<Option<Contacts>, SourceError> {
+        let catalog = indexed(&input, reading)?;
+        Ok(Some(Box::new(contacts::Users::new(catalog, input))))
+    }
+}
+
+/// The archive's index, made by a pass over it unless it is there already.
+fn indexed(input: &Input, reading: &Reading<'_>) -> Result<Catalog, SourceError> {
+    let stamp = input.stamp().map_err(|cause| {
+        let path = input.files().first().map(|file| file.path.to_path_buf()).unwrap_or_default();
+        SourceError::Io { path, cause }
+    })?;
+    let key = format!("zendesk {INDEX_VERSION} {stamp}");
+    let mut catalog = Catalog::open(reading.index, reading.scratch, &key)?;
+    if !catalog.is_sealed() {
+        let mut pass = Pass::new(input, &mut catalog, reading.watch);
+        pass.run()?;
+        let notes = notes(&pass);
+        catalog.note("pass", &notes)?;
+        catalog.seal()?;
+    }
+    Ok(catalog)
 }
 
 /// What the pass found out and the catalog cannot count, as text to keep beside the index.

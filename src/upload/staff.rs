@@ -41,6 +41,11 @@ impl Staff {
         findings.into_iter().map(|finding| finding.about(&conversation.id, &conversation.origin)).collect()
     }
 
+    /// Whether a customer has the address of a user or mailbox.
+    pub(super) fn has(&self, customer: &Customer) -> bool {
+        customer.emails.iter().any(|email| self.0.contains(email.as_str()))
+    }
+
     fn keep_out_one(&self, source: &str, customer: &mut Customer) -> Option<String> {
         let address = customer.emails.iter().find(|email| self.0.contains(email.as_str()))?.clone();
         customer.emails.retain(|email| !self.0.contains(email));
