@@ -2,6 +2,8 @@
 //!
 //! Most are people of records too. Those who never wrote a ticket are found nowhere else.
 
+use std::sync::Arc;
+
 use crate::record::{Origin, Person, RecordId};
 use crate::source::ReadError;
 
@@ -20,10 +22,13 @@ pub struct Contact {
 /// list goes on with the next.
 pub type Contacts = Box<dyn Iterator<Item = Result<Contact, ReadError>> + Send>;
 
-/// The id of a person in a list: that of the archive, else the place.
+/// The id of a person in a list: that of the archive, else the place: the file's name, wherever it lies, and the line.
 pub fn contact_id(source: &str, id: Option<&str>, origin: &Origin) -> RecordId {
     match id.map(str::trim).filter(|id| !id.is_empty()) {
         Some(id) => RecordId::new(source, format!("person-{id}")),
-        None => RecordId::new(source, format!("person@{origin}")),
+        None => {
+            let name = origin.file.rsplit(['/', '\\']).next().unwrap_or(&origin.file);
+            RecordId::new(source, format!("person@{}", Origin { file: Arc::from(name), ..origin.clone() }))
+        }
     }
 }

@@ -233,7 +233,7 @@ mod tests {
             found.iter().map(|(_, role, share)| (role.as_deref().unwrap_or(""), share.is_some())).collect();
         assert_eq!(
             roles,
-            [("id", true), ("", false), ("requester_email", true), ("created_at", true), ("body", true)],
+            [("id", true), ("subject", true), ("requester_email", true), ("created_at", true), ("body", true)],
             "{found:?}"
         );
     }
