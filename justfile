@@ -20,9 +20,9 @@ bench:
     cargo bench --bench resume
     cargo bench --bench sandbox
 
-# Kills an import so many times at random instants while FreeScout misbehaves: `just kill-loop 300`.
-kill-loop kills="200":
-    FOXFERRY_KILLS={{kills}} cargo test --test it -- --nocapture killed_again_and_again
+# Kills an import so many times at random instants while FreeScout misbehaves: `just kill-loop 1000`; with a seed, as it was tried before.
+kill-loop kills="200" seed="":
+    FOXFERRY_KILLS={{kills}} FOXFERRY_SEED={{seed}} cargo test --test it -- --nocapture killed_again_and_again_while_freescout_fails
 
 # Replays the recorded FreeScout cases against a running server: `just contract http://127.0.0.1:8025 KEY`.
 contract url key:

@@ -30,6 +30,7 @@ use crate::report::{Event, Reporter, Summary};
 use crate::window::Window;
 
 mod append;
+mod budget;
 mod carry;
 mod compare;
 mod customers;
@@ -79,7 +80,7 @@ pub struct Options {
     pub settle: Duration,
     /// Whether the oldest thread carries a hidden mark by which a conversation is recognised.
     pub has_marker: bool,
-    /// Bytes that a request should not exceed, as far as a conversation can be divided. Falls by itself.
+    /// Bytes that a request should not exceed, as far as a conversation can be divided. Falls by itself, and rises again to this.
     pub request_budget: u64,
     /// How often something that FreeScout neither takes nor refuses is tried.
     pub max_attempts: u32,
@@ -199,7 +200,7 @@ pub async fn run(
         run,
     );
     let budget = line.recall().await.map_err(UploadError::Journal)?;
-    let carrier = Arc::new(Carrier::new(line, is_known, budget));
+    let carrier = Arc::new(Carrier::new(line, is_known, budget.as_deref()));
     let work = async {
         let mut result = carry_all(&carrier, &mut items).await;
         // The reader's OS threads end when nobody listens any more.

@@ -53,10 +53,14 @@ pub struct Import {
     strict: bool,
     /// What becomes of messages that a conversation still lacks when somebody has meanwhile written in it: `notes` never
     /// mail anybody; `messages` below a live reply ARE MAILED to the customer
-    #[arg(long, value_name = "AS", default_value = "notes")]
+    #[arg(long, value_name = "AS", default_value = "notes", help_heading = "Sending")]
     append: Append,
+    /// Leave out the hidden mark (an HTML comment at the end of the first message) by which a conversation is recognised;
+    /// records that would read back alike are then sent one after the other
+    #[arg(long, help_heading = "Sending")]
+    no_marker: bool,
     /// The journal that remembers what is done [default: NAME.ferry in the current folder; with --sandbox a temporary one]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = "Sending")]
     journal: Option<PathBuf>,
     /// Make customers of the people whom the archive lists, and send no conversations; the sums are in people
     #[arg(long, help_heading = "People", conflicts_with_all = ["since", "until", "order", "strict", "create_agents"])]
@@ -305,6 +309,7 @@ impl Run<'_> {
             window: self.args.target.window.clone(),
             settle: self.args.settle.map_or(defaults.settle, Duration::from_secs_f64),
             sweep_after: self.args.settle.map_or(defaults.sweep_after, |settle| Duration::from_secs_f64(6.0 * settle)),
+            has_marker: !self.args.no_marker,
             appends_messages: self.args.append == Append::Messages,
             staff_may_be_customers: self.mapping.lets_staff_be_customers(),
             mapping: Some(self.mapping.hash()),

@@ -343,14 +343,23 @@ impl<'a> View<'a> {
             .collect()
     }
 
+    /// The attachments of a record of which nobody has written down the hash: thread and place in it, both from 0.
+    pub fn unhashed(&self, record: RecordRow) -> Result<Vec<(u32, u32)>> {
+        self.db
+            .prepare_cached("SELECT thread, ordinal FROM attachments WHERE record = ?1 AND hash IS NULL")?
+            .query_map([record.0], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect()
+    }
+
     /// Whether any record has this conversation.
     pub fn is_claimed(&self, conversation: u64) -> Result<bool> {
         self.db.prepare_cached("SELECT 1 FROM records WHERE conversation = ?1")?.exists([rows::signed(conversation)])
     }
 
-    /// The lowest conversation id that this run, or a later one, gave to a record.
-    pub fn lowest_conversation(&self, run: RunId) -> Result<Option<u64>> {
-        self.db.query_row("SELECT min(conversation) FROM records WHERE run >= ?1", [run.0], |row| remote(row, 0))
+    /// The lowest conversation id that was given to a record since the run that took this one up.
+    pub fn lowest_conversation(&self, record: RecordRow) -> Result<Option<u64>> {
+        let sql = "SELECT min(conversation) FROM records WHERE run >= (SELECT run FROM records WHERE id = ?1)";
+        self.db.query_row(sql, [record.0], |row| remote(row, 0))
     }
 
     /// Creates without a known outcome.

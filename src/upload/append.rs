@@ -11,7 +11,7 @@ use std::collections::HashMap;
 
 use super::carry::{Carrier, End, Job};
 use super::compare::{appended, strangers};
-use super::line::{Failure, Halt};
+use super::line::{Attempts, Failure, Halt};
 use super::plan::Plan;
 use crate::conversation::Status;
 use crate::finding::codes;
@@ -146,7 +146,7 @@ impl Carrier {
             }
             return Ok(());
         }
-        let mut attempt = 1;
+        let mut attempts = Attempts::new();
         loop {
             let (thread, is_note) = filling.thread(ordinal, self.line.options.appends_messages);
             let row = filling.plan.row_as(ordinal, &thread);
@@ -170,12 +170,13 @@ impl Carrier {
                     step
                 }
                 Err(Failure::Unknown(step, sent, error)) => {
+                    attempts.failed(sent);
                     match self.look_for_append(filling, ordinal, Some(sent)).await? {
                         Some(there) => self.settle_append(step, &there).await?,
-                        None if self.line.is_given_up(attempt, sent) => return Err(Failure::Refused(error)),
+                        None if self.line.is_given_up(&attempts) => return Err(Failure::Refused(error)),
                         None => {
-                            self.line.wait_to_retry(&job.who, &error.verdict(), attempt, &error).await?;
-                            attempt = self.line.next_attempt(attempt, sent);
+                            self.line.wait_to_retry(&job.who, &error.verdict(), attempts.count, &error).await?;
+                            self.line.try_again(&mut attempts);
                             continue;
                         }
                     }
@@ -211,6 +212,7 @@ impl Carrier {
         let begun = tokio::time::Instant::now();
         let mut looks = 0;
         loop {
+            let takes_writes = self.line.limiter.has_written_since(sent);
             let found = self.get(filling.job, filling.id).await?;
             filling.look(found);
             if let Some(there) = filling.there(ordinal) {
@@ -218,7 +220,7 @@ impl Carrier {
             }
             looks += 1;
             let settle = self.line.settle_time();
-            let is_believed = looks >= 2 && self.line.limiter.has_written_since(sent);
+            let is_believed = looks >= 2 && takes_writes;
             if is_believed || (begun.elapsed() >= settle * 4 && self.line.has_no_writes()) {
                 return Ok(None);
             }

@@ -16,10 +16,11 @@ use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::UploadError;
+use super::budget::Budget;
 use super::compare::{self, Differences};
 use super::customers::Customers;
 use super::late::reads_back;
-use super::line::{Failure, Halt, KeyedLocks, Line, Who};
+use super::line::{Attempts, Failure, Halt, KeyedLocks, Line, Who};
 use super::plan::{self, Plan};
 use super::reconcile::{self, Claims, Fate};
 use super::staff::Staff;
@@ -35,9 +36,6 @@ use crate::report::{Event, Outcome, Summary};
 /// How many conversations may wait in memory for an unknown outcome while the rest goes on.
 const PARKED: usize = 64;
 
-/// A request is never cut below this many bytes: a server that takes less takes nothing.
-const SMALLEST_BUDGET: u64 = 64 * 1024;
-
 /// What all records of a run share.
 pub(super) struct Carrier {
     pub(super) line: Line,
@@ -46,8 +44,7 @@ pub(super) struct Carrier {
     pub(super) claims: Claims,
     twins: KeyedLocks<Key>,
     parking: Arc<Semaphore>,
-    /// Bytes that a request may have; falls when the target takes less.
-    budget: AtomicU64,
+    budget: Budget,
     pub(super) summary: Mutex<Summary>,
     /// How many records that the reader passed over are counted in the summary.
     passed: AtomicU64,
@@ -94,9 +91,8 @@ struct There {
 }
 
 impl Carrier {
-    pub(super) fn new(line: Line, is_first_known: bool, learnt: Option<u64>) -> Self {
-        let budget = line.options.request_budget.min(learnt.unwrap_or(u64::MAX));
-        let budget = AtomicU64::new(budget.max(SMALLEST_BUDGET));
+    pub(super) fn new(line: Line, is_first_known: bool, learnt: Option<&str>) -> Self {
+        let budget = Budget::new(line.options.request_budget, learnt);
         let staff = Staff::of(&line.directory);
         Self {
             line,
@@ -304,7 +300,7 @@ impl Carrier {
     }
 
     async fn carry_plan(&self, job: &mut Job, mut plan: Plan, open: Option<Box<OpenRecord>>) -> Result<End, Failure> {
-        if plan.split(self.budget.load(Ordering::Relaxed)) {
+        if plan.split(self.budget.bytes()) {
             let message = format!(
                 "it is sent in {} requests: a create with {} of {} threads, and the rest one by one",
                 1 + plan.new.threads.len() - plan.carried,
@@ -415,7 +411,7 @@ impl Carrier {
     }
 
     async fn create(&self, job: &mut Job, plan: &mut Plan) -> Result<Result<There, End>, Failure> {
-        let mut attempt = 1;
+        let mut attempts = Attempts::new();
         loop {
             let new = plan.create();
             let intent = Intent {
@@ -450,6 +446,9 @@ impl Carrier {
                         found = Some(there);
                     }
                     drop(first);
+                    if self.budget.worked(new.body_length()) {
+                        self.line.remember_budget(&self.budget).await?;
+                    }
                     self.keep_hashes(job, plan, 0..plan.carried).await?;
                     let is_clean = found.as_ref().is_some_and(|found| is_spotless(&compare::compare(&new, found)));
                     let ends_record = is_clean && !self.has_more(plan);
@@ -463,8 +462,9 @@ impl Carrier {
                 }
                 Err(Failure::Refused(error)) if error.is_about_size() => {
                     drop(first);
+                    self.budget.refused(new.body_length());
                     let is_smaller = self.shrink(plan, new.body_length());
-                    self.line.remember_budget(self.budget.load(Ordering::Relaxed)).await?;
+                    self.line.remember_budget(&self.budget).await?;
                     if !is_smaller {
                         return Ok(Err(self.bury(job, None, codes::SEND_REFUSED, error.to_string()).await?));
                     }
@@ -474,22 +474,25 @@ impl Carrier {
                 }
                 Err(Failure::Unknown(step, sent_at, error)) => {
                     drop(first);
+                    attempts.failed(sent_at);
                     if let Some(there) = self.settle_unknown(job, plan, step, Some(sent_at)).await? {
                         return Ok(Ok(there));
                     }
-                    if self.line.is_given_up(attempt, sent_at) {
-                        let why = format!("given up after {attempt} attempts: {error}");
+                    if self.line.is_given_up(&attempts) {
+                        let why = format!("given up after {} attempts: {error}", attempts.count);
                         return Ok(Err(self.bury(job, None, codes::SEND_REFUSED, why).await?));
                     }
                     // What was cut while it was being sent is too big; so, perhaps, is what a server fails at twice.
-                    if error.is_about_size() || attempt >= 2 {
-                        self.shrink_for(plan, new.body_length(), &error);
-                    }
                     if error.is_about_size() {
-                        self.line.remember_budget(self.budget.load(Ordering::Relaxed)).await?;
+                        self.budget.cut(new.body_length());
+                        self.shrink(plan, new.body_length());
+                        self.line.remember_budget(&self.budget).await?;
+                    } else if attempts.count >= 2 {
+                        // A matter of this conversation, not of all.
+                        plan.split(new.body_length() / 2);
                     }
-                    self.line.wait_to_retry(&job.who, &error.verdict(), attempt, &error).await?;
-                    attempt = self.line.next_attempt(attempt, sent_at);
+                    self.line.wait_to_retry(&job.who, &error.verdict(), attempts.count, &error).await?;
+                    self.line.try_again(&mut attempts);
                 }
                 Err(failure) => return Err(failure),
             }
@@ -515,27 +518,14 @@ impl Carrier {
         Err(Halt::Fatal(UploadError::NotImported { conversation: found.id }).into())
     }
 
-    /// Learns that `length` bytes are too many; says whether the conversation can be sent in smaller parts.
+    /// Divides what was too big at `length` bytes; says whether it can be sent in smaller parts.
     fn shrink(&self, plan: &mut Plan, length: u64) -> bool {
-        // A small request that is cut off tells of the connection, not of a limit.
-        if length > SMALLEST_BUDGET {
-            self.budget.fetch_min((length / 2).max(SMALLEST_BUDGET), Ordering::Relaxed);
-        }
         let carried = plan.carried;
-        if plan.split(self.budget.load(Ordering::Relaxed)) && plan.carried < carried {
+        if plan.split(self.budget.bytes()) && plan.carried < carried {
             return true;
         }
         // It was small already; one more cut for this one alone.
         carried > 1 && plan.split(length / 2) && plan.carried < carried
-    }
-
-    fn shrink_for(&self, plan: &mut Plan, length: u64, error: &ApiError) {
-        if error.is_about_size() {
-            self.shrink(plan, length);
-        } else {
-            // The server failed at this one: a matter of this conversation, not of all.
-            plan.split(length / 2);
-        }
     }
 
     async fn settle_create(
@@ -563,6 +553,31 @@ impl Carrier {
         let hashes = plan.hashes(threads);
         if !hashes.is_empty() {
             self.line.journal.hash_attachments(job.record, hashes).await?;
+        }
+        Ok(())
+    }
+
+    /// Has the journal keep the hashes of files that were sent by a run that did not live to write them down: made of the
+    /// archive, which had the same sizes then. What cannot be read any more stays unknown.
+    async fn hash_rest(&self, job: &Job, plan: &Plan) -> Result<(), Halt> {
+        let record = job.record;
+        let missing = self.line.journal.view(move |view| view.unhashed(record)).await?;
+        let mut hashes = Vec::with_capacity(missing.len());
+        for (thread, place) in missing {
+            let files = plan.new.threads.get(thread as usize).map(|thread| &thread.attachments);
+            let Some(file) = files.and_then(|files| files.get(place as usize)) else { continue };
+            let content = file.content.clone();
+            let hash = tokio::task::spawn_blocking(move || -> std::io::Result<blake3::Hash> {
+                let mut hasher = blake3::Hasher::new();
+                std::io::copy(&mut content.open()?, &mut hasher)?;
+                Ok(hasher.finalize())
+            });
+            if let Ok(Ok(hash)) = self.line.unless_stopped(hash).await? {
+                hashes.extend(hash.as_bytes().first_chunk().map(|hash| (thread, place, *hash)));
+            }
+        }
+        if !hashes.is_empty() {
+            self.line.journal.hash_attachments(record, hashes).await?;
         }
         Ok(())
     }
@@ -601,6 +616,9 @@ impl Carrier {
             differences = compare::compare_there(plan, &found, has_notes);
         }
         self.set_tags(job, plan, id).await?;
+        if is_adopted {
+            self.hash_rest(job, plan).await?;
+        }
         self.note(
             differences
                 .known
@@ -627,13 +645,17 @@ impl Carrier {
         F: Future<Output = Result<(), ApiError>>,
     {
         let intent = Intent { kind, ordinal: 0, digest: [0; 16], create: None };
-        let mut attempt = 1;
+        let mut attempts = Attempts::new();
         loop {
             match self.line.write(&job.who, job.record, &intent, &call).await {
                 Ok((step, ())) => return Ok(step),
-                Err(Failure::Unknown(_, sent, error)) if !self.line.is_given_up(attempt, sent) => {
-                    self.line.wait_to_retry(&job.who, &error.verdict(), attempt, &error).await?;
-                    attempt = self.line.next_attempt(attempt, sent);
+                Err(Failure::Unknown(step, sent, error)) => {
+                    attempts.failed(sent);
+                    if self.line.is_given_up(&attempts) {
+                        return Err(Failure::Unknown(step, sent, error));
+                    }
+                    self.line.wait_to_retry(&job.who, &error.verdict(), attempts.count, &error).await?;
+                    self.line.try_again(&mut attempts);
                 }
                 Err(failure) => return Err(failure),
             }

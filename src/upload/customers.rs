@@ -14,7 +14,7 @@ use std::sync::{Mutex, PoisonError};
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 
-use super::line::{Failure, Halt, KeyedLocks, Line, Who};
+use super::line::{Attempts, Failure, Halt, KeyedLocks, Line, Who};
 use crate::conversation::Customer;
 use crate::finding::codes;
 use crate::freescout::{ApiError, CustomerFilter, Labelled, NewCustomer, Page, Verdict, wire};
@@ -127,7 +127,7 @@ impl Customers {
     /// Makes the customer, or finds the one that has the address already.
     async fn make(&self, line: &Line, who: &Who, person: &Customer) -> Result<(u64, bool), Failure> {
         let new = new_customer(person);
-        let mut attempt = 1;
+        let mut attempts = Attempts::new();
         loop {
             // From here on an answer may be lost: the next run looks before it makes.
             line.journal.ask_person(&person.key).await?;
@@ -135,7 +135,7 @@ impl Customers {
                 Ok(created) => return Ok((created.id, true)),
                 Err(error) => error,
             };
-            let failed_at = Instant::now();
+            attempts.failed(Instant::now());
             match error.verdict() {
                 Verdict::Refused if is_taken(&error) => {
                     return match self.find(line, who, person).await? {
@@ -144,11 +144,11 @@ impl Customers {
                     };
                 }
                 Verdict::Refused => return Err(Failure::Refused(error)),
-                Verdict::Unknown if line.is_given_up(attempt, failed_at) => {
+                Verdict::Unknown if line.is_given_up(&attempts) => {
                     return Err(Failure::Refused(error));
                 }
                 verdict => {
-                    line.wait_to_retry(who, &verdict, attempt, &error).await?;
+                    line.wait_to_retry(who, &verdict, attempts.count, &error).await?;
                     // FreeScout keeps an address only once, so that a late effect of the lost request
                     // and of the next one cannot both have it.
                     if verdict == Verdict::Unknown
@@ -158,7 +158,7 @@ impl Customers {
                     }
                 }
             }
-            attempt = line.next_attempt(attempt, failed_at);
+            line.try_again(&mut attempts);
         }
     }
 

@@ -345,6 +345,11 @@ impl Limiter {
         state.writes.ill_since().map_or(Duration::ZERO, |since| state.awake_since(since))
     }
 
+    /// How long requests could be sent since then: hours outside the window aside.
+    pub(super) fn awake_since(&self, since: Instant) -> Duration {
+        self.state().awake_since(since)
+    }
+
     /// How long requests could be sent since the beginning: hours outside the window aside.
     pub(super) fn awake_for(&self) -> Duration {
         let state = self.state();

@@ -14,6 +14,7 @@ use tokio::sync::{OwnedMutexGuard, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::budget::Budget;
 use super::limiter::{Asks, Like, Limiter, Permit, Reply};
 use super::{Options, Stop, UploadError, retry};
 use crate::finding::{Finding, codes};
@@ -85,10 +86,13 @@ pub(super) struct Line {
     create: tokio::sync::Mutex<()>,
 }
 
+/// What fails alone is tried for this part of the time that a silent target is waited for.
+const ALONE: u32 = 3;
+
 /// The journal's fact that FreeScout counts conversations by itself.
 const CUSTOM_NUMBERS: &str = "custom-numbers";
 
-/// The journal's fact that holds how many bytes the target takes in a request, as far as it is known.
+/// The journal's fact that holds what is known of how many bytes the target takes in a request: [`Budget::fact`].
 const BUDGET: &str = "request-budget";
 
 impl Line {
@@ -122,16 +126,16 @@ impl Line {
         }
     }
 
-    /// Takes up what earlier runs have learnt about the target. Gives the size budget, if one was learnt.
-    pub(super) async fn recall(&self) -> Result<Option<u64>, JournalError> {
+    /// Takes up what earlier runs have learnt about the target. Gives what they learnt of the size of requests.
+    pub(super) async fn recall(&self) -> Result<Option<String>, JournalError> {
         let is_custom = self.journal.fact(CUSTOM_NUMBERS).await?.is_some();
         self.is_single_file.store(is_custom, Ordering::Relaxed);
-        Ok(self.journal.fact(BUDGET).await?.and_then(|bytes| bytes.parse().ok()))
+        self.journal.fact(BUDGET).await
     }
 
-    /// Keeps a size budget for the next run.
-    pub(super) async fn remember_budget(&self, bytes: u64) -> Result<(), Halt> {
-        Ok(self.journal.set_fact(BUDGET, &bytes.to_string()).await?)
+    /// Keeps what was learnt of the size of requests for the next run.
+    pub(super) async fn remember_budget(&self, budget: &Budget) -> Result<(), Halt> {
+        Ok(self.journal.set_fact(BUDGET, &budget.fact()).await?)
     }
 
     /// Looks at the number of a conversation that was made. If FreeScout does not show the id as number, it counts by
@@ -172,15 +176,21 @@ impl Line {
         }
     }
 
-    /// Whether a record that failed so often, the last time with a request sent at `sent`, is given up. What failed while
-    /// the target took nothing at all is not held against it.
-    pub(super) fn is_given_up(&self, attempt: u32, sent: Instant) -> bool {
-        attempt >= self.options.max_attempts && !self.limiter.excuses(sent)
+    /// Whether something that failed again is given up. What failed while the target took nothing at all is not held
+    /// against it. Nor is what failed while nothing else was taken since it first did, as the last records of a run
+    /// may: nobody can tell then whether it is the record or the target, and only time decides.
+    pub(super) fn is_given_up(&self, attempts: &Attempts) -> bool {
+        let Some((first, last)) = attempts.first_and_last else { return false };
+        if attempts.count < self.options.max_attempts || self.limiter.excuses(last) {
+            return false;
+        }
+        self.limiter.has_written_since(Some(first)) || self.limiter.awake_since(first) >= self.options.patience / ALONE
     }
 
-    /// The number of the next attempt after one that was sent at `sent`.
-    pub(super) fn next_attempt(&self, attempt: u32, sent: Instant) -> u32 {
-        if self.limiter.excuses(sent) { attempt } else { attempt + 1 }
+    /// Counts what is tried once more.
+    pub(super) fn try_again(&self, attempts: &mut Attempts) {
+        let is_excused = attempts.first_and_last.is_some_and(|(_, last)| self.limiter.excuses(last));
+        attempts.count += u32::from(!is_excused);
     }
 
     /// How much was noticed so far, by severity: info, warning, error.
@@ -454,6 +464,27 @@ impl Line {
 /// How many intents may be on disk beyond the requests in flight.
 pub(super) fn most_ahead(concurrency: usize) -> usize {
     (concurrency / 2).clamp(1, 8)
+}
+
+/// How often something was tried that failed, and when.
+#[derive(Debug)]
+pub(super) struct Attempts {
+    /// The number of the present one, from 1.
+    pub(super) count: u32,
+    /// When the first and the last that failed were sent.
+    first_and_last: Option<(Instant, Instant)>,
+}
+
+impl Attempts {
+    pub(super) fn new() -> Self {
+        Self { count: 1, first_and_last: None }
+    }
+
+    /// What was sent then has failed.
+    pub(super) fn failed(&mut self, sent: Instant) {
+        let first = self.first_and_last.map_or(sent, |(first, _)| first);
+        self.first_and_last = Some((first, sent));
+    }
 }
 
 /// Counts a write for as long as it is in flight, however it ends.

@@ -16,11 +16,12 @@ use tokio::time::Instant;
 
 use super::compare::{Judged, judge, strangers, written};
 use super::late::{reads_back, times_of};
-use super::line::{Failure, Line, Who};
+use super::line::{Attempts, Failure, Line, Who};
 use super::plan::{Plan, digest, kept_subject, marker_in, marker_of, thread_digests};
 use crate::finding::codes;
 use crate::freescout::{ConversationFilter, ConversationSort, Deleted, Embed, Page, SortOrder, wire};
 use crate::journal::{Digest, Intent, RecordRow, Settlement, StepKind, Sweep, ThreadDigests};
+use crate::report::Event;
 
 /// A half of which the last write is older than this, by the server's own clock, is quiet at once.
 const LONG_QUIET: Duration = Duration::from_secs(600);
@@ -31,6 +32,9 @@ const QUIET_LOOKS: u32 = 3;
 /// How many rows are walked for one look-up. More records than this opened in one second of one
 /// mailbox are not told apart by looking, but by an end of patience.
 const MOST_PAGES: u64 = 40;
+
+/// The wait before the last look is told of if it is longer than this.
+const TOLD: Duration = Duration::from_secs(2);
 
 /// What became of a create that was never answered.
 #[derive(Debug)]
@@ -95,6 +99,8 @@ pub(super) async fn reconcile(
     let mut empty_looks = 0_u32;
     loop {
         let begun = Instant::now();
+        // Before the look: what took effect between a look and a later write of ours would be missed by both.
+        let takes_writes = line.limiter.has_written_since(sent);
         let look = look(line, claims, who, plan).await?;
         let settle = line.settle_time();
         match look {
@@ -139,7 +145,7 @@ pub(super) async fn reconcile(
                 }
                 // A write that was sent later and took effect shows that the database takes writes: under a
                 // lock against writing, look-ups answer at once and show nothing.
-                let is_believed = empty_looks >= 2 && line.limiter.has_written_since(sent);
+                let is_believed = empty_looks >= 2 && takes_writes;
                 let none_to_come = now - first >= settle * 4 && line.has_no_writes();
                 if is_believed || none_to_come {
                     return Ok(Fate::Gone { was_half: false });
@@ -250,7 +256,7 @@ pub(super) async fn delete(line: &Line, who: &Who, record: RecordRow, id: u64) -
     let mut request = [0; 16];
     request[..8].copy_from_slice(&id.to_le_bytes());
     let intent = Intent { kind: StepKind::Delete, ordinal: 0, digest: request, create: None };
-    let mut attempt = 1;
+    let mut attempts = Attempts::new();
     loop {
         match line.write(who, record, &intent, || line.client.delete_conversation(id)).await {
             Ok((step, Deleted::Deleted | Deleted::WasAbsent)) => {
@@ -258,11 +264,14 @@ pub(super) async fn delete(line: &Line, who: &Who, record: RecordRow, id: u64) -
                 return Ok(());
             }
             // Deleting again is as good as deleting once.
-            Err(Failure::Unknown(_, sent, error)) if !line.is_given_up(attempt, sent) => {
-                line.wait_to_retry(who, &error.verdict(), attempt, &error).await?;
-                attempt = line.next_attempt(attempt, sent);
+            Err(Failure::Unknown(_, sent, error)) => {
+                attempts.failed(sent);
+                if line.is_given_up(&attempts) {
+                    return Err(Failure::Refused(error));
+                }
+                line.wait_to_retry(who, &error.verdict(), attempts.count, &error).await?;
+                line.try_again(&mut attempts);
             }
-            Err(Failure::Unknown(_, _, error)) => return Err(Failure::Refused(error)),
             Err(failure) => return Err(failure),
         }
     }
@@ -288,6 +297,10 @@ pub(super) async fn sweep(line: &Line, sweeps: Vec<Sweep>) -> Result<(), Failure
     for sweep in sweeps {
         let after = Timestamp::from_millisecond(sweep.after).unwrap_or(Timestamp::MIN);
         if let Ok(wait) = Duration::try_from(after.duration_since(Timestamp::now())) {
+            if wait > TOLD {
+                let reason = "then what was sent again is looked for once more; all else is done";
+                line.reporter.event(&Event::Paused { wait, reason });
+            }
             line.sleep(wait).await?;
         }
         sweep_one(line, &sweep).await?;
@@ -301,16 +314,15 @@ async fn sweep_one(line: &Line, sweep: &Sweep) -> Result<(), Failure> {
     let who = Who { id: sweep.id.clone(), origin };
     let Ok(time) = Timestamp::from_second(sweep.key.opened_at) else { return Ok(()) };
     let record = sweep.record;
-    let run = line.run;
     let (digests, threads, lowest) = line
         .journal
-        .view(move |view| Ok((view.digests(record)?, view.threads(record)?, view.lowest_conversation(run)?)))
+        .view(move |view| Ok((view.digests(record)?, view.threads(record)?, view.lowest_conversation(record)?)))
         .await?;
     let threads: Vec<ThreadDigests> = threads.into_iter().map(|(_, _, digests)| digests).collect();
     let marker = line.options.has_marker.then(|| marker_of(&sweep.id));
     for row in rows_at(line, &who, sweep.key.mailbox, time).await? {
         let is_same_subject = digests.is_some_and(|digests| digests.subject == digest(row.subject.trim()));
-        // What was there before this run is nobody's late copy.
+        // What was there before anything was sent for this record, in this run or an earlier one, is not its late copy.
         let is_from_before = lowest.is_some_and(|lowest| row.id < lowest);
         if !is_same_subject || is_from_before || line.journal.is_claimed(row.id).await? {
             continue;

@@ -29,15 +29,19 @@ fn killed_in_the_middle_and_started_again_it_ends_as_if_nothing_had_happened() {
     let archive = place.write("a.mbox", mbox_of(CONVERSATIONS as usize));
     let sandbox = Sandbox::start(&place, &["--fault", "delay:20ms@POST /conversations"]);
     for stage in [10, 30] {
-        let mut process =
-            sandbox.import(&place, &archive, "").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut process = sandbox
+            .import(&place, &archive, "--settle 0.5")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         sandbox.wait_for_conversations(stage);
         process.kill().unwrap();
         process.wait().unwrap();
         assert!(sandbox.count("conversations") < CONVERSATIONS, "it was not killed in the middle");
     }
     sandbox.clear_faults();
-    let ran = Ran::of(&mut sandbox.import(&place, &archive, "")).exits(0);
+    let ran = Ran::of(&mut sandbox.import(&place, &archive, "--settle 0.5")).exits(0);
     assert_eq!(ran.sums().done, CONVERSATIONS);
     assert_eq!(holdings(&sandbox.state()), holdings(&undisturbed()));
 }
@@ -74,7 +78,8 @@ fn two_imports_at_once_into_one_journal_are_refused() {
     let place = Place::new();
     let archive = place.write("a.mbox", mbox_of(CONVERSATIONS as usize));
     let sandbox = Sandbox::start(&place, &["--fault", "delay:50ms@POST /conversations"]);
-    let mut first = sandbox.import(&place, &archive, "").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut first =
+        sandbox.import(&place, &archive, "--settle 0.5").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     sandbox.wait_for_conversations(1);
     let second = Ran::of(&mut sandbox.import(&place, &archive, "")).exits(4);
     assert!(second.stderr.contains("another run is writing"), "{}", second.stderr);
@@ -125,6 +130,26 @@ fn what_is_done_is_not_read_again_and_counts_as_before() {
         let (read, before, _) = of("", order);
         assert_eq!((read, before), (CONVERSATIONS, CONVERSATIONS), "{order}");
     }
+    assert_eq!(sandbox.requests("POST /conversations"), CONVERSATIONS);
+}
+
+#[test]
+fn what_comes_through_a_pipe_again_is_not_sent_again() {
+    let place = Place::new();
+    let archive = place.write("a.mbox", mbox_of(CONVERSATIONS as usize));
+    let sandbox = Sandbox::start(&place, &[]);
+    let printed = Ran::of(place.command(["inspect", "--records"]).arg(&archive)).exits(0).stdout;
+    let import = |records: &str| {
+        let pipe = std::fs::File::open(place.write("records", records)).unwrap();
+        let mut command = sandbox.import(&place, "-".as_ref(), "--format records --journal a.ferry --json");
+        passed_over(&Ran::of(command.stdin(pipe)).exits(0)).2
+    };
+    let half: String = printed.lines().take(20).map(|line| format!("{line}\n")).collect();
+    import(&half);
+
+    let sums = import(&printed);
+
+    assert_eq!((&sums["done"], &sums["done_before"]), (&Value::from(CONVERSATIONS), &Value::from(20)));
     assert_eq!(sandbox.requests("POST /conversations"), CONVERSATIONS);
 }
 

@@ -88,6 +88,29 @@ async fn a_late_effect_is_found_at_the_end_and_its_copy_taken_away() {
 }
 
 #[tokio::test]
+async fn a_late_effect_of_a_run_that_was_stopped_is_taken_away_by_the_next() {
+    let mut rig = Rig::start().await;
+    rig.fault(&["late:450ms@POST /conversations*1"]);
+    rig.options.sweep_after = Duration::from_secs(2);
+    let stop = Stop::new();
+    let copy_came = async {
+        while rig.state("conversations") < 13 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        stop.ask();
+    };
+    let items = many(12).into_iter().map(ready).collect();
+    let (summary, ()) = tokio::join!(rig.try_run(items, &stop), copy_came);
+    assert!(summary.unwrap().is_interrupted);
+
+    // What the next run makes has higher ids than the copy.
+    let summary = rig.run(many(15)).await;
+
+    assert_eq!(summary.done, 15, "{}", rig.heard.all());
+    rig.is_sound(15);
+}
+
+#[tokio::test]
 async fn a_gateway_that_gives_up_does_not_double() {
     comes_through(&["504:300ms@POST /conversations*2"]).await;
 }
