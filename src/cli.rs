@@ -25,6 +25,7 @@ mod backup;
 mod check;
 mod completions;
 mod exit;
+mod export;
 mod import;
 mod init;
 mod inspect;
@@ -95,6 +96,9 @@ enum Command {
     /// Copy a FreeScout into a folder; run nightly it fetches only what changed
     #[command(after_help = backup::EXAMPLES)]
     Backup(backup::Backup),
+    /// Write files for people, spreadsheets and other programs
+    #[command(after_help = export::EXAMPLES)]
+    Export(export::Export),
     /// Run a FreeScout imitation on this machine
     #[command(after_help = sandbox::EXAMPLES)]
     Sandbox(sandbox::SandboxArgs),
@@ -286,6 +290,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Letters(args)) => status::letters(&args, &screen),
         Some(Command::Ledger(args)) => ledger::run(&args, &screen),
         Some(Command::Backup(args)) => backup::run(&args, &screen),
+        Some(Command::Export(args)) => export::run(&args, &screen),
         Some(Command::Sandbox(args)) => sandbox::run(&args, &screen),
         Some(Command::Completions(args)) => completions::run(&args, &screen),
     }

@@ -22,6 +22,7 @@ mod scan;
 mod text;
 
 pub use quotes::{Cut, cut_html, cut_text};
+pub(crate) use text::to_lines;
 pub use text::{escape, from_text, to_text};
 
 use scan::{Piece, Scanner};
@@ -70,7 +71,7 @@ pub fn clean(html: &str) -> Cleaned {
     }
     let survey = survey(html);
     if survey.is_hostile {
-        return Cleaned { html: from_text(&text::to_lines(html)), has_lost_something: true, content_ids: Vec::new() };
+        return Cleaned { html: from_text(&to_lines(html)), has_lost_something: true, content_ids: Vec::new() };
     }
     let html = CLEANER.clean(html).to_string();
     let content_ids = content_ids(&html);

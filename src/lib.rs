@@ -11,6 +11,7 @@
 //! - [`mapping`] turns a record into a [`conversation`]; [`check`] says what FreeScout would do to it.
 //! - [`upload`] sends it through [`freescout`], and [`journal`] remembers what has happened.
 //! - [`backup`] copies a FreeScout into a folder, and reads it back.
+//! - [`mod@export`] writes what a FreeScout holds into files for people and other programs.
 //! - [`sandbox`] imitates a FreeScout for rehearsals and tests.
 //! - [`window`] says in which hours, and [`report`] is how all of them tell what they do.
 
@@ -20,6 +21,7 @@ pub mod check;
 pub mod content;
 pub mod conversation;
 pub mod distinct;
+pub mod export;
 pub mod finding;
 pub mod freescout;
 pub mod html;

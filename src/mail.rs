@@ -12,7 +12,7 @@
 //!
 //! Kept of the header, in an entry's `fields` and only where present: `message_id`, `in_reply_to`,
 //! `references`, `reply_to`, `sender`, `labels`, `list_id`, `mailing_list`, `auto_submitted`, `precedence`,
-//! `importance`, `return_path`, `x_spam_flag`, `x_priority`, `mail_flags`.
+//! `importance`, `return_path`, `x_spam_flag`, `x_priority`, `mail_flags`, and `x_freescout_…` of our own exports.
 
 use std::borrow::Cow;
 use std::io;
@@ -63,6 +63,24 @@ const KEPT_FIELDS: &[(&str, &str)] = &[
     ("X-Priority", "x_priority"),
     ("X-Mozilla-Keys", "mail_flags"),
 ];
+
+/// What an export of ours says in `X-FreeScout-…` fields, as `x_freescout_…`; custom fields as a list.
+fn own_fields(headers: &Headers<'_>) -> Map<String, Value> {
+    const PREFIX: &str = "x-freescout-";
+    let mut fields = Map::new();
+    for field in headers.fields() {
+        let name = field.name.to_ascii_lowercase();
+        let Some(name) = std::str::from_utf8(&name).ok().and_then(|name| name.strip_prefix(PREFIX)) else { continue };
+        let key = format!("x_freescout_{}", name.replace('-', "_"));
+        let value = Value::String(header::decode(field.value).trim().to_owned());
+        if name != "field" {
+            fields.entry(key).or_insert(value);
+        } else if let Some(list) = fields.entry(key).or_insert_with(|| Value::Array(Vec::new())).as_array_mut() {
+            list.push(value);
+        }
+    }
+    fields
+}
 
 /// One message, read.
 #[derive(Debug, Clone)]
@@ -234,6 +252,9 @@ impl Mail {
         let addresses = |people: &[Address]| -> Vec<Value> {
             people.iter().filter_map(|person| person.email.clone()).map(Value::String).collect()
         };
+        for (key, value) in own_fields(headers) {
+            keep(&key, value);
+        }
         if let Some(id) = &self.message_id {
             keep("message_id", Value::String(id.clone()));
         }

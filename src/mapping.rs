@@ -56,6 +56,8 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("csv", include_str!("../mappings/csv.toml")),
     ("json", include_str!("../mappings/json.toml")),
     ("records", include_str!("../mappings/records.toml")),
+    ("freescout-csv", include_str!("../mappings/freescout-csv.toml")),
+    ("freescout-mbox", include_str!("../mappings/freescout-mbox.toml")),
 ];
 
 /// A loaded mapping.

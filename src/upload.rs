@@ -48,6 +48,7 @@ mod stop;
 mod tests;
 
 pub use people::{PersonItem, Wanted, run_people};
+pub(crate) use plan::bare;
 pub use stop::Stop;
 
 use carry::{Carrier, First};

@@ -95,7 +95,7 @@ pub fn to_text(html: &str) -> String {
 }
 
 /// The visible text of HTML with the line ends that its blocks make.
-pub(super) fn to_lines(html: &str) -> String {
+pub(crate) fn to_lines(html: &str) -> String {
     let mut out = String::with_capacity(html.len() / 2);
     for_visible(html, |part| match part {
         Visible::Text(text) => out.push_str(text),

@@ -115,11 +115,36 @@ pub fn record(source: &str, messages: Vec<Message>, own: &Own, folder: &str) -> 
             record.fields.insert(key.to_owned(), value.clone());
         }
     }
+    take_back(&mut record, &messages);
     collect_labels(&mut record, &messages);
     for message in messages {
         push(&mut record, message, own);
     }
     Some(record)
+}
+
+/// What an export of ours says about the conversation as a whole.
+fn take_back(record: &mut Record, messages: &[Message]) {
+    for key in
+        ["conversation", "number", "status", "state", "channel", "subject", "mailbox", "assignee", "field", "old_id"]
+    {
+        let key = format!("x_freescout_{key}");
+        if let Some(value) = messages.iter().find_map(|message| message.mail.fields.get(&key)) {
+            record.fields.insert(key, value.clone());
+        }
+    }
+    let said = |key: &str| messages.iter().find_map(|message| message.mail.fields.get(key)).and_then(Value::as_str);
+    let time = |key: &str| said(key).and_then(|text| text.parse().ok());
+    record.closed_at = time("x_freescout_closed");
+    record.created_at = time("x_freescout_created").or(record.created_at);
+    if let Some(email) = said("x_freescout_customer") {
+        let all = messages.iter().flat_map(|it| it.mail.from.iter().chain(&it.mail.to));
+        let named = all
+            .filter(|address| address.email.as_ref().is_some_and(|known| known.eq_ignore_ascii_case(email)))
+            .find_map(|address| address.name.clone());
+        let role = Some("customer".to_owned());
+        record.requester = Some(Person { role, ..Person::with_email(email, named) });
+    }
 }
 
 fn collect_labels(record: &mut Record, messages: &[Message]) {
@@ -208,7 +233,10 @@ fn push(record: &mut Record, message: Message, own: &Own) {
     record.entries.push(Entry {
         kind: if is_draft { "draft" } else { "message" }.to_owned(),
         is_public: !is_draft,
-        author: author.map(|address| person(address, own)),
+        author: author.map(|address| match message.mail.fields.get("x_freescout_type").and_then(Value::as_str) {
+            Some("message" | "note" | "lineitem") => Person { role: Some("agent".to_owned()), ..person(address, own) },
+            _ => person(address, own),
+        }),
         to: people(&message.mail.to),
         cc: people(&message.mail.cc),
         bcc: people(&message.mail.bcc),

@@ -102,6 +102,8 @@ pub struct CsvShape {
     pub html: Option<bool>,
     /// What parts tags.
     pub tag_separator: Option<String>,
+    /// Whether an apostrophe at the beginning of a cell is a guard against formulas, as exports write it, and no part of it.
+    pub guarded: bool,
     /// One row per message: the column that says which rows belong together.
     pub group_by: Option<String>,
     /// What columns mean; a header's name, or several of which the first that holds something counts. `""` is none.

@@ -75,7 +75,7 @@ pub(super) fn marker_in(text: &str) -> Option<&str> {
 }
 
 /// A text as it is compared: without the marker, without blanks at both ends, which FreeScout trims.
-pub(super) fn bare(text: &str) -> &str {
+pub(crate) fn bare(text: &str) -> &str {
     let text = match text.rfind(MARKER) {
         Some(start) if text[start..].trim_end().ends_with("-->") => &text[..start],
         _ => text,

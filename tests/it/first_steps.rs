@@ -12,7 +12,9 @@ fn the_program_alone_says_what_to_type_next() {
 #[test]
 fn every_command_has_help_with_examples() {
     let place = Place::new();
-    for command in ["import", "check", "inspect", "status", "letters", "ledger", "mapping", "sandbox", "completions"] {
+    for command in
+        ["export", "import", "check", "inspect", "status", "letters", "ledger", "mapping", "sandbox", "completions"]
+    {
         let ran = place.run(&format!("{command} --help")).exits(0);
         assert!(ran.stdout.contains("Examples:\n  foxferry "), "{command}: {}", ran.stdout);
     }

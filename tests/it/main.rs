@@ -7,6 +7,7 @@ mod backup;
 mod check;
 mod described;
 mod exit_codes;
+mod export;
 mod first_steps;
 mod imports;
 mod init;

@@ -33,6 +33,8 @@ pub(super) struct Reading {
     pub zone: TimeZone,
     /// What parts tags; `None`: as found.
     pub tag_separator: Option<String>,
+    /// Whether an apostrophe at the beginning of a cell is no part of it.
+    pub is_guarded: bool,
     /// Whether bodies are HTML; `None`: as found, cell by cell.
     pub is_html: Option<bool>,
     /// Whether a row that is not UTF-8 is worth a word; in a file that is windows-1252 throughout it is not.
@@ -71,7 +73,10 @@ impl Reading {
                 let raw = cell_bytes(&bytes, cell, self.dialect);
                 let (text, is_other) = self.charset.decode(&raw);
                 is_other_charset |= is_other;
-                text.into_owned()
+                match text.strip_prefix('\'') {
+                    Some(text) if self.is_guarded => text.to_owned(),
+                    _ => text.into_owned(),
+                }
             })
             .collect();
         Some(TextRow { origin, cells, bytes, is_other_charset })

@@ -24,6 +24,8 @@ pub(super) struct Settings {
     pub charset: Option<&'static Encoding>,
     pub dates: DateStyle,
     pub zone: TimeZone,
+    /// Whether an apostrophe at the beginning of a cell is no part of it.
+    pub is_guarded: bool,
 }
 
 impl Settings {
@@ -73,7 +75,7 @@ impl Settings {
             Some(name) => TimeZone::get(name)
                 .map_err(|_| wrong("not a time zone", name, "write an IANA name such as `Europe/Berlin`"))?,
         };
-        Ok(Self { delimiter, quote, charset, dates, zone })
+        Ok(Self { delimiter, quote, charset, dates, zone, is_guarded: shape.guarded })
     }
 }
 
@@ -227,6 +229,7 @@ impl Table {
                 order: pass.order(),
                 zone: settings.zone.clone(),
                 tag_separator: pass.tag_separator.clone(),
+                is_guarded: settings.is_guarded,
                 is_html: pass.is_html,
                 is_mixed,
             },

@@ -1,0 +1,253 @@
+//! Tables as CSV: `conversations.csv`, `threads.csv`, `customers.csv` and `users.csv` in a folder.
+//!
+//! Made for Excel and LibreOffice first: UTF-8 with a byte-order mark, CRLF between rows and LF inside cells, times as
+//! `2024-01-31 12:00:00` in UTC, and no cell that a program would run or cut without a word.
+//!
+//! - **Formulas.** A cell that begins with `=`, `+`, `-`, `@`, a tab or a line end gets an apostrophe before it, and one that begins
+//!   with an apostrophe another one, so that taking one apostrophe away always gives the original
+//!   (`[shape.csv] guarded = true` in a mapping).
+//! - **Long cells.** Excel keeps 32,767 UTF-16 units of a cell. A longer text is cut and names a file under `long/`, which has all of it.
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+
+use super::files::{self, Names};
+use super::hub::{Exported, Site};
+use super::output::Staged;
+use super::table::{self, Cell, Columns, Kind};
+use super::{ExportError, Exporter, Form, LongCells, Notes, Options, Writer};
+use crate::finding::codes;
+use crate::freescout::wire;
+
+/// What Excel keeps of a cell, in UTF-16 units.
+pub const LONGEST_CELL: usize = 32_767;
+
+/// The `csv` exporter.
+pub struct Csv;
+
+impl Exporter for Csv {
+    fn name(&self) -> &'static str {
+        "csv"
+    }
+
+    fn form(&self) -> Form {
+        Form::Folder
+    }
+
+    fn wants_files(&self, options: &Options) -> bool {
+        options.has_files
+    }
+
+    fn create(&self, site: &Site, options: &Options, place: &Staged) -> Result<Box<dyn Writer>, ExportError> {
+        let folder = place.folder().expect("a CSV export is a folder").to_owned();
+        let open = |kind: Kind| {
+            let columns = Columns::chosen(kind, site, options);
+            columns.map(|columns| Sheet::create(&folder, kind, columns, options)).transpose()
+        };
+        let mut tables = Tables {
+            conversations: open(Kind::Conversations)?,
+            threads: open(Kind::Threads)?,
+            customers: open(Kind::Customers)?,
+            users: open(Kind::Users)?,
+            names: Names::new(&folder, "attachments"),
+            site: site.clone(),
+            options: options.clone(),
+        };
+        if let Some(users) = &mut tables.users {
+            for user in &site.users {
+                users.write(table::user_row(&users.columns, user), None)?;
+            }
+        }
+        Ok(Box::new(tables))
+    }
+}
+
+struct Tables {
+    conversations: Option<Sheet>,
+    threads: Option<Sheet>,
+    customers: Option<Sheet>,
+    users: Option<Sheet>,
+    names: Names,
+    site: Site,
+    options: Options,
+}
+
+impl Writer for Tables {
+    fn write(&mut self, exported: &Exported, notes: &mut Notes) -> Result<(), ExportError> {
+        let id = exported.conversation.id;
+        if let Some(sheet) = &mut self.conversations {
+            let row = table::conversation_row(&sheet.columns, &self.site, exported);
+            sheet.write(row, Some((id, id, notes)))?;
+        }
+        for it in &exported.threads {
+            let paths = if self.options.has_files { self.names.write_all(id, it, notes)? } else { Vec::new() };
+            if let Some(sheet) = &mut self.threads {
+                let row = table::thread_row(&sheet.columns, &self.site, exported, it, &self.options, &paths);
+                sheet.write(row, Some((id, it.thread.id, notes)))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn customer(&mut self, customer: &wire::Customer, _: &mut Notes) -> Result<(), ExportError> {
+        let Some(sheet) = &mut self.customers else { return Ok(()) };
+        sheet.write(table::customer_row(&sheet.columns, customer), None)
+    }
+
+    fn finish(self: Box<Self>, _: &mut Notes) -> Result<(), ExportError> {
+        for sheet in [self.conversations, self.threads, self.customers, self.users].into_iter().flatten() {
+            sheet.finish()?;
+        }
+        Ok(())
+    }
+}
+
+/// One file.
+struct Sheet {
+    kind: Kind,
+    columns: Columns,
+    path: PathBuf,
+    out: ::csv::Writer<BufWriter<File>>,
+    folder: PathBuf,
+    is_defused: bool,
+    long_cells: LongCells,
+}
+
+impl Sheet {
+    fn create(folder: &Path, kind: Kind, columns: Columns, options: &Options) -> Result<Self, ExportError> {
+        let path = folder.join(format!("{}.csv", kind.name()));
+        let failed = |cause| ExportError::Io { path: path.clone(), cause };
+        let mut file = BufWriter::with_capacity(128 * 1024, File::create(&path).map_err(failed)?);
+        if options.has_mark {
+            file.write_all("\u{FEFF}".as_bytes()).map_err(failed)?;
+        }
+        let mut out = ::csv::WriterBuilder::new().terminator(::csv::Terminator::CRLF).from_writer(file);
+        let header = columns.names.iter().map(|name| if options.is_defused { guarded(name) } else { name.clone() });
+        out.write_record(header).map_err(|cause| failed(cause.into()))?;
+        Ok(Self {
+            kind,
+            columns,
+            path,
+            out,
+            folder: folder.to_owned(),
+            is_defused: options.is_defused,
+            long_cells: options.long_cells,
+        })
+    }
+
+    /// Writes a row; `about` is the conversation, the row's own id, and who is told.
+    fn write(&mut self, row: Vec<Cell>, mut about: Option<(u64, u64, &mut Notes)>) -> Result<(), ExportError> {
+        for (at, cell) in row.into_iter().enumerate() {
+            let text = match cell {
+                Cell::Empty => String::new(),
+                Cell::Number(number) => number.to_string(),
+                Cell::Time(time) => time.strftime("%Y-%m-%d %H:%M:%S").to_string(),
+                Cell::Text(text) => {
+                    let text = if text.contains('\r') { text.replace("\r\n", "\n").replace('\r', "\n") } else { text };
+                    self.fit(text, at, &mut about)?
+                }
+            };
+            self.out.write_field(&text).map_err(|cause| self.failed(cause))?;
+        }
+        self.out.write_record(None::<&[u8]>).map_err(|cause| self.failed(cause))
+    }
+
+    /// A text that no spreadsheet runs or cuts.
+    fn fit(
+        &self,
+        text: String,
+        column: usize,
+        about: &mut Option<(u64, u64, &mut Notes)>,
+    ) -> Result<String, ExportError> {
+        let mut text = text;
+        let is_guarded = self.is_defused && needs_guard(&text);
+        if is_guarded {
+            text.insert(0, '\'');
+        }
+        let name = &self.columns.names[column];
+        let Some((conversation, own, notes)) = about else { return Ok(text) };
+        if is_guarded && !text.starts_with("''") {
+            notes.tell(codes::EXPORT_CELL_GUARDED, *conversation, format!("{} {own}: `{name}`", self.kind.name()));
+        }
+        if self.long_cells == LongCells::Keep || text.len() <= LONGEST_CELL || units(&text) <= LONGEST_CELL {
+            return Ok(text);
+        }
+        let file = format!("long/{}-{own}-{}.txt", self.kind.name(), files::safe_name(name));
+        let path = self.folder.join(&file);
+        let whole = if is_guarded { &text[1..] } else { &text };
+        fs::create_dir_all(self.folder.join("long"))
+            .and_then(|()| fs::write(&path, whole))
+            .map_err(|cause| ExportError::Io { path, cause })?;
+        let length = whole.chars().count();
+        notes.tell(
+            codes::EXPORT_CELL_CUT,
+            *conversation,
+            format!("{} {own}: `{name}` has {length} characters, all of which are in `{file}`", self.kind.name()),
+        );
+        Ok(cut(&text, &format!("… [cut; all {length} characters are in {file}]")))
+    }
+
+    fn failed(&self, cause: ::csv::Error) -> ExportError {
+        ExportError::Io { path: self.path.clone(), cause: cause.into() }
+    }
+
+    fn finish(mut self) -> Result<(), ExportError> {
+        let failed = |cause| ExportError::Io { path: self.path.clone(), cause };
+        self.out.flush().map_err(failed)?;
+        let file = self.out.into_inner().map_err(|error| ExportError::Io {
+            path: self.path.clone(),
+            cause: std::io::Error::other(error.to_string()),
+        })?;
+        let file = file.into_inner().map_err(|error| failed(error.into_error()))?;
+        file.sync_all().map_err(failed)
+    }
+}
+
+/// The length as Excel counts it.
+pub(super) fn units(text: &str) -> usize {
+    text.encode_utf16().count()
+}
+
+/// The beginning of a text that, with `ending`, just fits into a cell.
+pub(super) fn cut(text: &str, ending: &str) -> String {
+    let room = LONGEST_CELL - units(ending);
+    let mut used = 0;
+    let end = text.char_indices().find(|(_, c)| {
+        used += c.len_utf16();
+        used > room
+    });
+    format!("{}{ending}", &text[..end.map_or(text.len(), |(at, _)| at)])
+}
+
+/// Whether a spreadsheet might take a cell for a formula, or whether it begins with our guard itself.
+fn needs_guard(text: &str) -> bool {
+    text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '\'', '＝', '＋', '－', '＠'])
+}
+
+fn guarded(text: &str) -> String {
+    if needs_guard(text) { format!("'{text}") } else { text.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn guards_are_reversible() {
+        for text in ["=1+1", "+49 30", "-", "@a", "\tx", "'quoted", "''", "plain", "", "＝1"] {
+            let cell = guarded(text);
+            assert!(!cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']), "{cell:?}");
+            assert_eq!(cell.strip_prefix('\'').unwrap_or(&cell), text);
+        }
+    }
+
+    #[test]
+    fn a_cut_cell_just_fits_whatever_it_holds() {
+        for text in ["x".repeat(40_000), "é".repeat(40_000), "🦊".repeat(20_000)] {
+            let cell = cut(&text, "… [cut]");
+            assert!((LONGEST_CELL - 1..=LONGEST_CELL).contains(&units(&cell)), "{}", units(&cell));
+            assert!(cell.ends_with("… [cut]"));
+        }
+    }
+}
