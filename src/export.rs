@@ -16,8 +16,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::{fs, io};
 
-use serde_json::json;
-
 use crate::freescout::{ApiError, wire};
 use crate::journal::JournalError;
 use crate::record::{Origin, RecordId};
@@ -409,16 +407,16 @@ fn tell_missing(exported: &Exported, wants_files: bool, notes: &mut Notes) {
 
 /// The file that says what a folder is.
 fn mark(site: &Site, job: &Job, sums: &Summary) -> String {
-    let mark = json!({
-        "made_by": concat!("foxferry ", env!("CARGO_PKG_VERSION")),
-        "format": job.exporter.name(),
-        "site": site.url,
-        "taken_at": site.taken_at.map(wire::show_time),
-        "conversations": sums.done,
-        "threads": sums.threads,
-        "customers": sums.customers,
-    });
-    format!("{mark:#}\n")
+    let taken_at = site.taken_at.map(wire::show_time).unwrap_or_default();
+    format!(
+        "An export by foxferry {}\nformat: {}\nsite: {}\ntaken at: {taken_at}\nconversations: {}\nthreads: {}\ncustomers: {}\n",
+        env!("CARGO_PKG_VERSION"),
+        job.exporter.name(),
+        site.url,
+        sums.done,
+        sums.threads,
+        sums.customers,
+    )
 }
 
 #[cfg(test)]

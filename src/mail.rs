@@ -64,7 +64,7 @@ const KEPT_FIELDS: &[(&str, &str)] = &[
     ("X-Mozilla-Keys", "mail_flags"),
 ];
 
-/// What an export of ours says in `X-FreeScout-…` fields, as `x_freescout_…`; custom fields as a list.
+/// What an export of ours says in `X-FreeScout-…` fields, as `x_freescout_…`; tags and custom fields as lists.
 fn own_fields(headers: &Headers<'_>) -> Map<String, Value> {
     const PREFIX: &str = "x-freescout-";
     let mut fields = Map::new();
@@ -73,7 +73,7 @@ fn own_fields(headers: &Headers<'_>) -> Map<String, Value> {
         let Some(name) = std::str::from_utf8(&name).ok().and_then(|name| name.strip_prefix(PREFIX)) else { continue };
         let key = format!("x_freescout_{}", name.replace('-', "_"));
         let value = Value::String(header::decode(field.value).trim().to_owned());
-        if name != "field" {
+        if !matches!(name, "field" | "tag") {
             fields.entry(key).or_insert(value);
         } else if let Some(list) = fields.entry(key).or_insert_with(|| Value::Array(Vec::new())).as_array_mut() {
             list.push(value);

@@ -506,7 +506,7 @@ mod tests {
         export("html", hostile(), &out, Options::default()).unwrap();
         for entry in walkdir::WalkDir::new(&out) {
             let entry = entry.unwrap();
-            if !entry.path().extension().is_some_and(|ending| ending == "html") {
+            if entry.path().extension().is_none_or(|ending| ending != "html") {
                 continue;
             }
             let html = std::fs::read_to_string(entry.path()).unwrap();

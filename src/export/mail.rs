@@ -4,7 +4,7 @@
 //! - `References` and `In-Reply-To` tie a conversation together.
 //! - What mail has no words for stands in `X-FreeScout-…` fields. Notes and line items were never mails: they say so in
 //!   `X-FreeScout-Type` and at the beginning of their subject.
-//! - `X-Gmail-Labels` holds the tags, which mail archives and our readers know.
+//! - `X-Gmail-Labels` holds the tags once more, as other readers of mail archives know them.
 
 use std::io::{self, Read as _};
 
@@ -157,6 +157,7 @@ impl<'a> Mails<'a> {
         if let Some(old) = &self.exported.old {
             fields.push(("Old-Id", old.to_string()));
         }
+        fields.extend(self.exported.tags().map(|tag| ("Tag", tag.to_owned())));
         for field in conversation.custom_fields.iter().flatten().filter(|field| !hub::field_text(field).is_empty()) {
             fields.push(("Field", format!("{}: {}", field.name, hub::field_text(field))));
         }

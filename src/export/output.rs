@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use super::ExportError;
 
 /// The file by which a folder is known as an export of ours.
-pub const MARK: &str = "export.json";
+pub const MARK: &str = "about-this-export.txt";
 
 /// The lock inside a folder that is being written.
 const LOCK: &str = ".writing";

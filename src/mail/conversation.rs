@@ -137,6 +137,9 @@ fn take_back(record: &mut Record, messages: &[Message]) {
     let time = |key: &str| said(key).and_then(|text| text.parse().ok());
     record.closed_at = time("x_freescout_closed");
     record.created_at = time("x_freescout_created").or(record.created_at);
+    if let Some(tags) = messages.iter().find_map(|it| it.mail.fields.get("x_freescout_tag")).and_then(Value::as_array) {
+        record.tags = tags.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+    }
     if let Some(email) = said("x_freescout_customer") {
         let all = messages.iter().flat_map(|it| it.mail.from.iter().chain(&it.mail.to));
         let named = all

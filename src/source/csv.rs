@@ -90,6 +90,8 @@ pub struct Csv;
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CsvShape {
+    /// The names of the files that are tables, where others lie beside them.
+    pub tables: Vec<String>,
     /// What parts cells: `,`, `;`, `|`, `tab`, or any other ASCII character.
     pub delimiter: Option<String>,
     /// What stands around cells: `"`, `'`, or `none`.
@@ -175,7 +177,7 @@ impl Source for Csv {
         }
         let settings = Settings::of(reading)?;
         let mut tables = Vec::new();
-        for (index, file) in table_files(&input) {
+        for (index, file) in table_files(&input, &reading.shape.csv.tables) {
             tables.push(Table::open(index, file, &settings, reading)?);
         }
         require_one_shape(&tables)?;
@@ -257,9 +259,16 @@ fn is_other_archive(file: &HeadFile) -> bool {
         || file.text().starts_with(b"From ")
 }
 
-/// The files that are tables: those named so, else the only one.
-fn table_files(input: &Input) -> Vec<(usize, &InputFile)> {
+/// The files that are tables: those that the mapping names, else those named so, else the only one.
+fn table_files<'a>(input: &'a Input, tables: &[String]) -> Vec<(usize, &'a InputFile)> {
     let filled = || input.files().iter().enumerate().filter(|(_, file)| file.length > 0);
+    if !tables.is_empty() {
+        let is_meant = |file: &InputFile| tables.iter().any(|name| *file.shown == **name);
+        let named: Vec<_> = filled().filter(|(_, file)| is_meant(file)).collect();
+        if !named.is_empty() {
+            return named;
+        }
+    }
     let ending = |file: &InputFile| {
         Path::new(&*file.shown).extension().map(|ending| ending.to_string_lossy().to_lowercase()).unwrap_or_default()
     };

@@ -228,10 +228,8 @@ fn tables_come_back_equal() {
     Ran::of(&mut export(&place, &sandbox, "--format csv -o tables --bodies html --long-cells keep --attachments"))
         .exits(0);
     let second = Sandbox::start(&place, &[]);
-    let tables = place.path().join("tables");
-    let attachments = tables.join("attachments");
-    let options = format!("{} --mapping freescout-csv --journal back.ferry", attachments.display());
-    let ran = Ran::of(&mut second.import(&place, &tables.join("threads.csv"), &options)).exits(0);
+    let options = "--mapping freescout-csv --journal back.ferry";
+    let ran = Ran::of(&mut second.import(&place, &place.path().join("tables"), options)).exits(0);
     assert_eq!(ran.sums().done, sandbox.count("conversations"), "{}", ran.stderr);
     assert_equal(&essence(&place, &sandbox), &essence(&place, &second));
 }
