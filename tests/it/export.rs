@@ -195,7 +195,9 @@ fn essence(place: &Place, sandbox: &Sandbox) -> Vec<Value> {
                         .map(|file| serde_json::json!([file["fileName"], file["content"]]))
                         .collect();
                     serde_json::json!({
-                        "type": thread["type"], "body": thread["body"], "at": thread["createdAt"], "cc": thread["cc"],
+                        "type": thread["type"],
+                        // Two ways to write the same letter.
+                        "body": thread["body"].as_str().unwrap_or_default().replace("&quot;", "\""), "at": thread["createdAt"], "cc": thread["cc"],
                         "by": email(&thread["createdBy"]), "files": files,
                     })
                 })
