@@ -209,12 +209,14 @@ pub(super) const SHAPE: &[Key] = &[
 ];
 
 const SHAPE_CSV: &[Key] = &[
+    key("tables", Form::Texts, "Which files are tables, where others lie beside them"),
     key("delimiter", TEXT, "What parts cells: a character, or `tab`"),
     key("quote", TEXT, "What stands around cells, or `none`"),
     key("charset", TEXT, "The charset, by any of its usual labels"),
     key("dates", TEXT, "`iso`, `dmy`, `mdy`, or a pattern such as `%d.%m.%Y %H:%M`"),
     key("html", Form::Bool, "Whether texts are HTML"),
     key("tag_separator", TEXT, "What parts tags"),
+    key("guarded", Form::Bool, "Whether an apostrophe before a cell guards it against formulas and is no part of it"),
     key("group_by", TEXT, "One row per message: the column that says which rows belong together"),
     key("columns", Form::Map(&Form::Any), "What columns mean"),
     key("tickets", Form::Any, "Where the tickets are: a file, or a table with `file` and `at`"),

@@ -34,6 +34,7 @@ impl Objects {
             order: None,
             zone: settings.zone,
             tag_separator: None,
+            is_guarded: settings.is_guarded,
             is_html: None,
             is_mixed: false,
         };
