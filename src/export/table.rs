@@ -42,6 +42,17 @@ impl Cell {
     fn list<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
         Self::text(&texts.into_iter().collect::<Vec<_>>().join(", "))
     }
+
+    /// Tags with commas stand in quotes, as cells do in CSV.
+    fn tags<'a>(tags: impl IntoIterator<Item = &'a str>) -> Self {
+        let shown = tags.into_iter().map(|tag| {
+            match tag.contains([',', '"']) || tag.starts_with(['[', '\'']) || tag.ends_with([']', '\'']) {
+                true => format!("\"{}\"", tag.replace('"', "\"\"")),
+                false => tag.to_owned(),
+            }
+        });
+        Self::text(&shown.collect::<Vec<_>>().join(", "))
+    }
 }
 
 /// The tables, in the order in which a workbook shows them.
@@ -338,7 +349,7 @@ fn of_conversation(column: &str, site: &Site, exported: &Exported) -> Cell {
         "customer_email" => email(&it.customer),
         "assignee" => person(&it.assignee),
         "assignee_email" => email(&it.assignee),
-        "tags" => Cell::list(exported.tags()),
+        "tags" => Cell::tags(exported.tags()),
         "created_at" => Cell::time(it.created_at),
         "updated_at" => Cell::time(it.updated_at),
         // FreeScout keeps the time of a closing after the conversation was opened again.

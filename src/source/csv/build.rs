@@ -442,8 +442,7 @@ impl Builder<'_> {
                 None => Vec::new(),
             },
         };
-        let tag = |text: &str| trim(text).trim_matches(['"', '\'']).to_owned();
-        text.split(|c| separators.contains(&c)).map(tag).filter(|tag| !tag.is_empty()).collect()
+        parts(text, &separators)
     }
 
     fn attachments(&self, text: &str) -> Vec<Attachment> {
@@ -602,6 +601,45 @@ fn looks_like_html(text: &str) -> bool {
                 && memchr::memchr(b'>', rest).is_some()
         })
     })
+}
+
+/// The parts of a list; one in quotes may have separators inside.
+fn parts(text: &str, separators: &[char]) -> Vec<String> {
+    let is_separator = |c: char| separators.contains(&c);
+    let is_space = |c: char| c.is_whitespace() && !is_separator(c);
+    let mut parts = Vec::new();
+    let mut rest = text;
+    loop {
+        let in_quotes = quoted(rest.trim_start_matches(is_space)).and_then(|(part, after)| {
+            let after = after.trim_start_matches(is_space);
+            (after.is_empty() || after.starts_with(is_separator)).then_some((part, after))
+        });
+        let (part, after) = in_quotes.unwrap_or_else(|| {
+            let (part, after) = rest.split_at(rest.find(is_separator).unwrap_or(rest.len()));
+            (trim(part).trim_matches(['"', '\'']).to_owned(), after)
+        });
+        if !part.is_empty() {
+            parts.push(part);
+        }
+        let mut after = after.chars();
+        if after.next().is_none() {
+            return parts;
+        }
+        rest = after.as_str();
+    }
+}
+
+/// The text between the quotes that a text begins with, where two of them are one, and what follows.
+fn quoted(text: &str) -> Option<(String, &str)> {
+    let inner = text.strip_prefix('"')?;
+    let mut from = 0;
+    loop {
+        let end = from + inner[from..].find('"')?;
+        if !inner[end + 1..].starts_with('"') {
+            return Some((trim(&inner[..end].replace("\"\"", "\"")).to_owned(), &inner[end + 1..]));
+        }
+        from = end + 2;
+    }
 }
 
 #[cfg(test)]

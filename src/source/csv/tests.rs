@@ -301,6 +301,22 @@ fn a_sample_cut_at_any_byte_gives_records_or_errors() {
 }
 
 #[test]
+fn tags_in_quotes_may_have_separators_inside() {
+    for (cell, expected) in [
+        ("a, b", &["a", "b"][..]),
+        (r#""ask, then close", b"#, &["ask, then close", "b"]),
+        (r#"b,"say ""hi"", twice""#, &["b", r#"say "hi", twice"#]),
+        (r#"["a", "b, c"]"#, &["a", "b, c"]),
+        (r#"5" pipe, "x" y, "cut, off"#, &["5\" pipe", "x\" y", "cut", "off"]),
+        (",, a,", &["a"]),
+        ("", &[]),
+    ] {
+        let found = records(&format!("id,subject,tags\n1,a,\"{}\"\n", cell.replace('"', "\"\"")));
+        assert_eq!(found[0].tags, expected, "{cell}");
+    }
+}
+
+#[test]
 fn spreadsheet_wrappings_of_ids_come_off() {
     let found = records("id,subject\n'0012,a\n\"=\"\"0013\"\"\",b\n\u{a0}14\u{a0},c\n");
     assert_eq!(found.iter().map(|record| &*record.id.original).collect::<Vec<_>>(), ["0012", "0013", "14"]);
