@@ -170,7 +170,7 @@ pub(super) fn contacts(input: Input, reading: &Reading<'_>) -> Result<Contacts, 
     let settings = Settings::of(reading)?;
     let mut waiting = VecDeque::new();
     let mut first: Option<Table> = None;
-    for (index, file) in table_files(&input) {
+    for (index, file) in table_files(&input, &[]) {
         let table = Table::open(index, file, &settings, reading)?;
         match Columns::of(&table) {
             Some(columns) => waiting.push_back((table, columns)),

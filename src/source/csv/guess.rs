@@ -45,7 +45,9 @@ struct Likeness {
 /// The columns of the archive's first table. Roles that the mapping's `[shape.csv]` gives count as given by name.
 pub fn columns(input: &Input, reading: &Reading<'_>) -> Result<Vec<ColumnGuess>, SourceError> {
     let settings = Settings::of(reading)?;
-    let Some((index, file)) = table_files(input).into_iter().next() else { return Ok(Vec::new()) };
+    let Some((index, file)) = table_files(input, &reading.shape.csv.tables).into_iter().next() else {
+        return Ok(Vec::new());
+    };
     let table = Table::open(index, file, &settings, reading)?;
     let width = table.layout.header.len();
     let mut columns: Vec<Likeness> = (0..width).map(|_| Likeness::default()).collect();

@@ -311,7 +311,7 @@ fn tags_in_quotes_may_have_separators_inside() {
         (",, a,", &["a"]),
         ("", &[]),
     ] {
-        let found = records(&format!("id,subject,tags\n1,a,\"{}\"\n", cell.replace('"', "\"\"")));
+        let found = records(format!("id,subject,tags\n1,a,\"{}\"\n", cell.replace('"', "\"\"")));
         assert_eq!(found[0].tags, expected, "{cell}");
     }
 }
