@@ -37,7 +37,8 @@ pub use run::{Ended, Options, Outcome, Progress, run};
 pub use verify::{Fault, Sample, Verified, verify};
 
 use crate::freescout::ApiError;
-use format::{MARKER, MARKER_TEXT, SNAPSHOTS, WORK};
+pub(crate) use format::MARKER;
+use format::{MARKER_TEXT, SNAPSHOTS, WORK};
 
 /// A backup cannot be made, read or changed.
 #[derive(Debug, thiserror::Error)]

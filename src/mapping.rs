@@ -56,6 +56,7 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("csv", include_str!("../mappings/csv.toml")),
     ("json", include_str!("../mappings/json.toml")),
     ("records", include_str!("../mappings/records.toml")),
+    ("freescout", include_str!("../mappings/freescout.toml")),
     ("freescout-csv", include_str!("../mappings/freescout-csv.toml")),
     ("freescout-mbox", include_str!("../mappings/freescout-mbox.toml")),
 ];

@@ -18,6 +18,7 @@ use contacts::Contacts;
 
 pub mod contacts;
 pub mod csv;
+pub mod freescout;
 pub mod joined;
 pub mod json;
 pub mod mbox;
@@ -26,7 +27,8 @@ mod shelf;
 pub mod zendesk;
 
 /// Every source, in the order in which they are asked.
-pub static SOURCES: &[&dyn Source] = &[&zendesk::Zendesk, &mbox::Mbox, &csv::Csv, &records::Records, &json::Json];
+pub static SOURCES: &[&dyn Source] =
+    &[&zendesk::Zendesk, &mbox::Mbox, &csv::Csv, &freescout::FreeScout, &records::Records, &json::Json];
 
 /// One archive format.
 pub trait Source: Sync {
@@ -307,6 +309,10 @@ pub fn detect(archive: &str, head: &Head) -> Result<&'static dyn Source, SourceE
             _ => None,
         });
         return Ok(by_name(named.unwrap_or("mbox")).expect("built-in sources are in the list"));
+    }
+    // A backup says what it is, whatever its attachments look like.
+    if freescout::is_backup(head) {
+        return Ok(&freescout::FreeScout);
     }
     let candidates: Vec<_> = SOURCES.iter().copied().filter(|source| source.recognises(head)).collect();
     match candidates[..] {

@@ -26,7 +26,7 @@ pub const VERSION: u32 = 1;
 pub const FORMAT: &str = "foxferry backup";
 
 /// The file that makes a folder a backup.
-pub(super) const MARKER: &str = "foxferry-backup.json";
+pub(crate) const MARKER: &str = "foxferry-backup.json";
 
 /// What the marker holds, to the byte.
 pub(super) const MARKER_TEXT: &str = "{\"format\":\"foxferry backup\",\"version\":1}\n";

@@ -53,6 +53,14 @@ pub struct Stored {
 }
 
 impl Stored {
+    /// Takes a line apart. `backup` is the folder in which the bytes of its files lie.
+    pub(crate) fn of(mut raw: Value, origin: Origin, backup: Arc<Path>) -> serde_json::Result<Self> {
+        let ours = raw.as_object_mut().and_then(|row| row.shift_remove(OURS)).unwrap_or_default();
+        let ours = serde_json::from_value::<Option<Ours>>(ours)?.unwrap_or_default();
+        let id = raw.get("id").and_then(wire::as_id).unwrap_or_default();
+        Ok(Self { id, raw, ours, origin, backup })
+    }
+
     /// The row with typed fields.
     pub fn typed<T: DeserializeOwned>(&self) -> serde_json::Result<T> {
         T::deserialize(&self.raw)
@@ -221,7 +229,7 @@ impl Rows {
     }
 
     /// The lines as they stand in the files.
-    pub(super) fn into_lines(mut self) -> impl Iterator<Item = Result<String, BackupError>> {
+    pub(crate) fn into_lines(mut self) -> impl Iterator<Item = Result<String, BackupError>> {
         std::iter::from_fn(move || self.next_line().map(|line| line.map(|(line, ..)| line)))
     }
 }
@@ -234,12 +242,8 @@ impl Iterator for Rows {
             Ok(found) => found,
             Err(error) => return Some(Err(error)),
         };
-        let stored = serde_json::from_str::<Value>(&line).and_then(|mut raw| {
-            let ours = raw.as_object_mut().and_then(|row| row.shift_remove(OURS)).unwrap_or_default();
-            let ours = serde_json::from_value::<Option<Ours>>(ours)?.unwrap_or_default();
-            let id = raw.get("id").and_then(wire::as_id).unwrap_or_default();
-            Ok(Stored { id, raw, ours, origin: origin.clone(), backup: Arc::clone(&self.backup) })
-        });
+        let stored = serde_json::from_str::<Value>(&line)
+            .and_then(|raw| Stored::of(raw, origin.clone(), Arc::clone(&self.backup)));
         Some(stored.map_err(|cause| BackupError::Unreadable {
             path,
             cause: io::Error::new(io::ErrorKind::InvalidData, format!("{origin}: {cause}")),
