@@ -32,6 +32,7 @@ mod mail;
 pub mod mbox;
 pub mod output;
 pub mod select;
+pub mod snapshot;
 pub mod table;
 mod text;
 pub mod xlsx;

@@ -17,6 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::export;
 use crate::cli::interrupt::{self, Interrupt};
 use crate::cli::screen::{Screen, shortened};
 use crate::cli::settings::{self, Destination};
@@ -27,6 +28,7 @@ Examples:
   foxferry backup /srv/backup --url https://help.example.org --key-file key.txt
   foxferry backup /srv/backup --keep-daily 14 --keep-weekly 8 --keep-monthly 24 --max-duration 5h
   foxferry backup /srv/backup --mailbox billing@example.org --since 2024-01-01
+  foxferry backup /srv/backup --also csv=/srv/tables --also html=/srv/archive
   foxferry backup list /srv/backup
   foxferry backup verify /srv/backup --sample 5%
   foxferry backup diff /srv/backup 2026-11-22 latest
@@ -87,6 +89,9 @@ struct Make {
     /// Stop in order after this time (`5h`, `90m`); the next run goes on
     #[arg(long, value_name = "TIME", value_parser = duration, help_heading = "How")]
     max_duration: Option<Duration>,
+    /// Write the new snapshot as files too, in place of older ones: `csv=tables`, `xlsx=FILE`, …; can be repeated
+    #[arg(long, value_name = "FORMAT=OUT", value_parser = export::also, help_heading = "How")]
+    also: Vec<export::Also>,
     #[command(flatten)]
     keep: KeepArgs,
 }
@@ -209,10 +214,15 @@ fn make(args: &Make, screen: &Screen) -> Result<Exit, Failure> {
         }
         _ => None,
     };
+    let exported = match outcome.ended {
+        Ended::Sealed => export::snapshot(&folder, &outcome.name, &args.also, screen),
+        _ => Ok(Exit::Done),
+    };
     report(screen, &outcome, pruned.as_ref())?;
+    let exported = exported?;
     Ok(match outcome {
         Outcome { ended: Ended::Stopped, .. } => Exit::Interrupted,
-        Outcome { failed: 0, .. } => Exit::Done,
+        Outcome { failed: 0, .. } => exported,
         _ => Exit::Incomplete,
     })
 }
@@ -593,7 +603,7 @@ fn prune(args: &Prune, screen: &Screen) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn failure_of(error: &BackupError) -> Failure {
+pub(super) fn failure_of(error: &BackupError) -> Failure {
     match error {
         BackupError::Target { cause } => {
             let failure = settings::failure_of(cause);

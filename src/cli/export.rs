@@ -1,18 +1,22 @@
 //! `foxferry export`: files for people, spreadsheets and other programs.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
+use foxferry::backup::Backup;
 use foxferry::conversation::Status;
 use foxferry::export::live::{Live, LiveOptions};
+use foxferry::export::snapshot::OfBackup;
 use foxferry::export::{
     self, Bodies, Destination, ExportError, Form, Job, LongCells, Older, Options, Producer, Selection,
 };
 use foxferry::journal::Journal;
-use foxferry::report::Summary;
+use foxferry::report::{Reporter, Silence, Summary};
 use foxferry::upload::Stop;
 use jiff::Timestamp;
+use serde_json::json;
 use tokio::runtime::Runtime;
 
 use crate::cli::exit::{Exit, Failure};
@@ -28,9 +32,11 @@ Examples:
   foxferry export --format csv -o ours --columns conversation_id,subject,threads.body --bodies html
   foxferry export --format html -o ann --customer ann@example.net
   foxferry export --format mbox -o mail.mbox --mailbox support@example.org --since 2024-01-01
+  foxferry export /srv/backup --format html -o archive --snapshot 2026-11-22
   foxferry export acme.ferry --format csv -o migrated
 
-Without a folder or journal the FreeScout at `--url` is read. A journal gives what it has brought there, with the old
+Without a folder or journal the FreeScout at `--url` is read. The folder of a backup gives its newest snapshot, and
+FreeScout need not be there any more. A journal gives what it has brought there, with the old
 ids. Nothing is ever written to FreeScout. `--customer` takes every conversation that is theirs, that they wrote in, or that
 went to them or in copy to them, and their profile.
 
@@ -40,9 +46,13 @@ a spreadsheet would take for a formula begins with an apostrophe.";
 /// Arguments of `export`.
 #[derive(Debug, Args)]
 pub struct Export {
-    /// A journal, of which the conversations are read from its target [default: everything at `--url`]
+    /// The folder of a backup, or a journal, of which the conversations are read from its target [default: everything
+    /// at `--url`]
     #[arg(value_name = "DIR-or-JOURNAL")]
     from: Option<PathBuf>,
+    /// Of a backup this snapshot, by its name or the beginning of it [default: the newest]
+    #[arg(long, value_name = "NAME")]
+    snapshot: Option<String>,
     /// What to write
     #[arg(long, value_name = "FORMAT", value_parser = format_name)]
     format: String,
@@ -162,7 +172,7 @@ pub fn run(args: &Export, screen: &Screen) -> Result<Exit, Failure> {
     let listeners = screen.listeners(&args.findings)?;
     let to_stdout = job.destination == Destination::Stdout;
     let ended = read(args, &runtime, &stop, &listeners).and_then(|(mut producer, selection)| {
-        export::run(&mut producer, &selection, &[job], &listeners.reporter, &stop).map_err(|error| failure_of(&error))
+        export::run(&mut *producer, &selection, &[job], &listeners.reporter, &stop).map_err(|error| failure_of(&error))
     });
     listeners.finish()?;
     let sums = match ended {
@@ -221,7 +231,18 @@ fn job(args: &Export, screen: &Screen) -> Result<Job, Failure> {
 }
 
 /// Connects, and finds out which conversations are meant.
-fn read(args: &Export, runtime: &Runtime, stop: &Stop, listeners: &Listeners) -> Result<(Live, Selection), Failure> {
+fn read(
+    args: &Export,
+    runtime: &Runtime,
+    stop: &Stop,
+    listeners: &Listeners,
+) -> Result<(Box<dyn Producer>, Selection), Failure> {
+    if let Some(dir) = args.from.as_deref().filter(|path| path.is_dir()) {
+        return of_backup(args, dir);
+    }
+    if args.snapshot.is_some() {
+        return Err(Failure::new(Exit::Usage, "only a backup has snapshots").hint("name the folder of the backup"));
+    }
     let journal = args.from.as_deref().map(journal_of).transpose()?;
     let mut url = args.target.url.clone();
     if url.is_none() && env::text(env::URL).ok().flatten().is_none() {
@@ -279,7 +300,78 @@ fn read(args: &Export, runtime: &Runtime, stop: &Stop, listeners: &Listeners) ->
         live = live.of_journal(path).map_err(|error| journals::failure_of(&error))?;
     }
     let selection = selection(args, live.site(), someone)?;
-    Ok((live, selection))
+    Ok((Box::new(live), selection))
+}
+
+/// Opens a snapshot; nothing is asked of FreeScout.
+fn of_backup(args: &Export, dir: &Path) -> Result<(Box<dyn Producer>, Selection), Failure> {
+    if args.target.url.is_some() {
+        return Err(Failure::new(Exit::Usage, "a backup is read from its folder, and not from `--url`")
+            .hint("leave one of the two out"));
+    }
+    let name = args.snapshot.as_deref().unwrap_or("latest");
+    let snapshot = Backup::open(dir).and_then(|backup| backup.snapshot(name));
+    let stored = OfBackup::open(snapshot.map_err(|error| super::backup::failure_of(&error))?)
+        .map_err(|error| failure_of(&error))?;
+    let someone = args.which.customer.as_deref().map(|address| stored.someone(address)).transpose();
+    let selection = selection(args, stored.site(), someone.map_err(|error| failure_of(&error))?)?;
+    Ok((Box::new(stored), selection))
+}
+
+/// A format and a place for it: `csv=tables`.
+#[derive(Debug, Clone)]
+pub(super) struct Also {
+    format: String,
+    output: PathBuf,
+}
+
+/// Takes `FORMAT=OUT` apart.
+pub(super) fn also(text: &str) -> Result<Also, String> {
+    let (format, output) = text.split_once('=').ok_or("expected a format and a place, such as `csv=tables`")?;
+    let format = format_name(format.trim())?;
+    match output.trim() {
+        "" | "-" => Err(format!("expected a file or folder after `{format}=`")),
+        output => Ok(Also { format, output: PathBuf::from(output) }),
+    }
+}
+
+/// Writes a snapshot in all these formats, in place of what an earlier night wrote.
+pub(super) fn snapshot(backup: &Backup, name: &str, wanted: &[Also], screen: &Screen) -> Result<Exit, Failure> {
+    if wanted.is_empty() {
+        return Ok(Exit::Done);
+    }
+    let snapshot = backup.snapshot(name).map_err(|error| super::backup::failure_of(&error))?;
+    let mut stored = OfBackup::open(snapshot).map_err(|error| failure_of(&error))?;
+    let job = |also: &Also| Job {
+        exporter: export::by_name(&also.format).expect("the command line takes known formats only"),
+        destination: Destination::Path(also.output.clone()),
+        older: Older::Replace,
+        options: Options::default(),
+    };
+    let jobs: Vec<Job> = wanted.iter().map(job).collect();
+    let runtime = interrupt::runtime()?;
+    let stop = Stop::new();
+    let asked = stop.clone();
+    let _interrupt = Interrupt::listen(&runtime, move |_| asked.ask())?;
+    let silence: Arc<dyn Reporter> = Arc::new(Silence);
+    let sums =
+        export::run(&mut stored, &Selection::default(), &jobs, &silence, &stop).map_err(|error| failure_of(&error))?;
+    if sums.is_interrupted {
+        return Ok(Exit::Interrupted);
+    }
+    for also in wanted.iter().filter(|_| screen.is_json) {
+        let event = json!({"event": "exported", "format": also.format, "output": also.output.display().to_string(), "done": sums.done,
+            "rejected": sums.rejected, "errors": sums.findings[2]});
+        writeln!(screen.out(), "{event}")?;
+    }
+    if sums.rejected > 0 || sums.findings[2] > 0 {
+        screen.say(&format!(
+            "{} conversations and {} attachments of the snapshot could not be exported; `foxferry export` names them",
+            sums.rejected, sums.findings[2]
+        ));
+        return Ok(Exit::Incomplete);
+    }
+    Ok(Exit::Done)
 }
 
 fn selection(args: &Export, site: &export::Site, customer: Option<export::Someone>) -> Result<Selection, Failure> {
@@ -297,7 +389,7 @@ fn selection(args: &Export, site: &export::Site, customer: Option<export::Someon
     for wanted in &which.mailbox {
         selection.add_mailbox(site, wanted).map_err(|error| Failure::of(Exit::Usage, &error))?;
     }
-    if args.from.is_none()
+    if args.from.as_deref().is_none_or(Path::is_dir)
         && let Some(wrong) = which.only.iter().find(|id| id.parse::<u64>().is_err())
     {
         return Err(Failure::new(Exit::Usage, format_args!("`{wrong}` is not an id of FreeScout's"))
@@ -308,10 +400,6 @@ fn selection(args: &Export, site: &export::Site, customer: Option<export::Someon
 
 /// A journal and the target that it belongs to.
 fn journal_of(path: &Path) -> Result<(PathBuf, String), Failure> {
-    if path.is_dir() {
-        return Err(Failure::new(Exit::Usage, format_args!("`{}` is a folder, and not a backup", path.display()))
-            .hint("name a journal, or leave it out and name a FreeScout with `--url`"));
-    }
     let journal = Journal::open_read_only(path).map_err(|error| journals::failure_of(&error))?;
     let identity = journal.identity().map_err(|error| journals::failure_of(&error))?;
     Ok((path.to_owned(), identity.target))

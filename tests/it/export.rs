@@ -251,6 +251,67 @@ fn mails_come_back_equal() {
     assert_equal(&essence(&place, &sandbox), &essence(&place, &second));
 }
 
+fn backup(place: &Place, sandbox: &Sandbox, words: &str) -> Command {
+    let mut command = place.command(["backup"]);
+    command.args(words.split_whitespace()).args(["--url", &sandbox.url]).env("FREESCOUT_API_KEY", KEY);
+    command
+}
+
+#[test]
+fn json_and_backups_come_back_equal() {
+    let place = Place::new();
+    let sandbox = filled(&place);
+    Ran::of(&mut export(&place, &sandbox, "--format json -o all.json --attachments")).exits(0);
+    Ran::of(&mut export(&place, &sandbox, "--format jsonl -o all.jsonl --attachments")).exits(0);
+    Ran::of(&mut backup(&place, &sandbox, "copy")).exits(0);
+    Ran::of(&mut backup(&place, &sandbox, "packed --compress")).exits(0);
+    let before = essence(&place, &sandbox);
+    for archive in ["all.json", "all.jsonl", "copy", "packed"] {
+        let second = Sandbox::start(&place, &[]);
+        let journal = format!("--journal {archive}.ferry");
+        let ran = Ran::of(&mut second.import(&place, &place.path().join(archive), &journal)).exits(0);
+        assert_eq!(ran.sums().done, sandbox.count("conversations"), "{archive}: {}", ran.stderr);
+        assert_equal(&before, &essence(&place, &second));
+        Ran::of(&mut second.import(&place, &place.path().join(archive), &journal)).exits(0);
+        assert_eq!(second.count("conversations"), sandbox.count("conversations"), "{archive} once more");
+    }
+}
+
+#[test]
+fn a_backup_gives_what_the_living_freescout_gives() {
+    let place = Place::new();
+    let sandbox = filled(&place);
+    Ran::of(&mut export(&place, &sandbox, "--format jsonl -o live.jsonl --attachments")).exits(0);
+    place.write("taken", "mine");
+    let ran = Ran::of(&mut backup(&place, &sandbox, "copy --also csv=taken")).exits(2);
+    assert!(ran.stderr.contains("is not an export of foxferry's"), "{}", ran.stderr);
+    for _ in 0..2 {
+        let ran = Ran::of(&mut backup(&place, &sandbox, "copy --also csv=tables --also jsonl=also.jsonl")).exits(0);
+        assert_eq!(ran.stdout.lines().count(), 1, "{}", ran.stdout);
+    }
+    Ran::of(&mut backup(&place, &sandbox, "copy --also csv")).exits(2);
+    drop(sandbox);
+    assert_eq!(rows(&place.path().join("tables/conversations.csv")).len(), 30);
+    let ran = place.run("export copy --format jsonl -o stored.jsonl --attachments").exits(0);
+    assert_eq!(ran.sums().done, 30);
+    let read = |name: &str| -> Vec<Value> {
+        let mut found = lines(&std::fs::read_to_string(place.path().join(name)).unwrap());
+        found[0]["taken_at"] = Value::Null;
+        found
+    };
+    let (live, stored) = (read("live.jsonl"), read("stored.jsonl"));
+    assert_eq!(live.len(), stored.len());
+    assert_equal(&live, &stored);
+    assert_eq!(read("also.jsonl").len(), live.len());
+    let ran = place.run("export copy --format jsonl -o - --customer SAM.REED@example.org").exits(0);
+    assert!(lines(&ran.stdout).iter().any(|it| it["object"] == "conversation"));
+    place.run("export copy --format jsonl -o - --snapshot 1999").exits(2);
+    place.run("export copy --format jsonl -o - --url https://help.example.org").exits(2);
+    std::fs::create_dir(place.path().join("empty")).unwrap();
+    place.run("export empty --format jsonl -o -").exits(5);
+    place.run("export zendesk.ferry --snapshot latest --format jsonl -o -").exits(2);
+}
+
 /// Runs a Python script that asserts; says so where there is no Python or no module for it.
 fn python(place: &Place, script: &str, needs: &str) {
     let has = Command::new("python3").args(["-c", &format!("import {needs}")]).output();
