@@ -58,7 +58,7 @@ fn a_document_and_lines_give_everything_that_was_exported() {
     let folder = tempfile::tempdir().unwrap();
     for format in ["json", "jsonl"] {
         let path = exported(folder.path(), format);
-        let head = Input::open(&[path.clone()], folder.path()).unwrap().head().unwrap();
+        let head = Input::open(std::slice::from_ref(&path), folder.path()).unwrap().head().unwrap();
         assert_eq!(detect("out", &head).unwrap().name(), FREESCOUT, "{format}");
         let reader = open(&path, Order::Oldest, None);
         assert_eq!((reader.facts.records, &reader.facts.counts[..]), (1, &[("duplicates", 0), ("customers", 1)][..]));
@@ -155,7 +155,7 @@ fn a_file_cut_at_any_byte_gives_errors_and_no_panic() {
 #[test]
 fn a_damaged_conversation_costs_itself_only() {
     let folder = tempfile::tempdir().unwrap();
-    let text = THREE.replace("\"subject\":\"c\"", "\"subject\":}").replace("\"id\":1,", "\"id\":{},");
+    let text = THREE.replace("\"subject\":\"c\"", "\"subject\":c").replace("\"id\":1,", "\"id\":{},");
     let found = ids(open(&written(folder.path(), text.as_bytes()), Order::Archive, None));
     assert_eq!(found.len(), 3, "{found:?}");
     assert_eq!(found[0], "2");
