@@ -15,13 +15,16 @@ use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 mod ask;
+pub mod compare;
 mod convert;
+mod drill;
 mod diff;
 mod digest;
 mod files;
 pub mod format;
 mod prune;
 pub mod read;
+pub mod restore;
 mod run;
 mod seal;
 #[cfg(test)]
@@ -31,8 +34,11 @@ mod walk;
 mod work;
 
 pub use convert::{NotRestorable, Restorer};
+pub use compare::{Compared, Fate, Unlike, compare};
 pub use diff::{ConversationDiff, Difference, FieldDiff, ThreadDiff, diff};
+pub use drill::{Drilled, drill};
 pub use prune::{Keep, Mode, Pruned, prune};
+pub use restore::{Restoration, RestoreError, Wanted};
 pub use run::{Ended, Options, Outcome, Progress, run};
 pub use verify::{Fault, Sample, Verified, verify};
 

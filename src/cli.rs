@@ -24,6 +24,7 @@ mod ask;
 mod backup;
 mod check;
 mod completions;
+mod drill;
 mod exit;
 mod export;
 mod import;
@@ -36,6 +37,7 @@ mod lint;
 mod mapping;
 mod outcomes;
 mod people;
+mod restore;
 mod sandbox;
 mod screen;
 mod settings;
@@ -99,6 +101,9 @@ enum Command {
     /// Write files for people, spreadsheets and other programs
     #[command(after_help = export::EXAMPLES)]
     Export(export::Export),
+    /// Import a backup into a FreeScout; a second run goes on where the first stopped
+    #[command(after_help = restore::EXAMPLES)]
+    Restore(restore::Restore),
     /// Run a FreeScout imitation on this machine
     #[command(after_help = sandbox::EXAMPLES)]
     Sandbox(sandbox::SandboxArgs),
@@ -291,6 +296,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Ledger(args)) => ledger::run(&args, &screen),
         Some(Command::Backup(args)) => backup::run(&args, &screen),
         Some(Command::Export(args)) => export::run(&args, &screen),
+        Some(Command::Restore(args)) => restore::run(&args, &screen),
         Some(Command::Sandbox(args)) => sandbox::run(&args, &screen),
         Some(Command::Completions(args)) => completions::run(&args, &screen),
     }

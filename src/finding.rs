@@ -155,6 +155,9 @@ pub mod codes {
         TARGET_SHARED = "target-shared" Warning "Another import on this machine is writing to the same FreeScout with another journal";
         BACKUP_LINE_ITEM = "backup-line-item" Info "Line items cannot be created through the API; they stay in the backup";
         TARGET_NEW_USER = "target-new-user" Info "A missing agent was created; access to mailboxes is given by hand";
+        BACKUP_TIME_LOG = "backup-time-log" Info "Time logs cannot be created through the API; they stay in the backup";
+        BACKUP_STATE = "backup-state" Warning "A deleted conversation was restored as a closed one";
+        BACKUP_IMAGE = "backup-image" Warning "An image or link in a text could not be put back where it was";
         TARGET_NO_TAGS = "target-no-tags" Warning "The target has no Tags module";
         TARGET_CUSTOM_NUMBERS = "target-custom-numbers" Info "FreeScout counts conversation numbers by itself; creates go one at a time";
         TARGET_AUTOMATION = "target-automation" Info "Webhooks and workflows of the target run for imported conversations too";

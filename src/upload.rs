@@ -174,6 +174,11 @@ pub enum UploadError {
     },
 }
 
+/// A text without the mark that an upload has put below it.
+pub(crate) fn without_mark(text: &str) -> &str {
+    plan::bare(text)
+}
+
 /// Carries every record of `items` to its outcome, or to the point where the run has to end.
 ///
 /// Returns when the stream has ended and all is settled, or after a wish to [`Stop`]; then

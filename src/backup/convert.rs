@@ -115,25 +115,14 @@ impl Restorer {
         let mut find = |code, message: String| findings.push(Finding::new(code, message).about(&id, &stored.origin));
 
         let customer = self.person(row.customer.as_ref(), row.id);
-        let mut threads: Vec<&wire::Thread> = row.threads().iter().collect();
-        threads.sort_by_key(|thread| (thread.created_at, thread.id));
-        let mut taken = HashSet::new();
         let mut made = Vec::new();
-        let mut line_items = 0;
-        for thread in threads {
-            if thread.kind == "lineitem" {
-                line_items += 1;
-                continue;
-            }
-            let mut time = thread.created_at.or(row.created_at).unwrap_or(Timestamp::UNIX_EPOCH);
-            if !taken.insert(time.as_second()) {
-                while !taken.insert(time.as_second()) {
-                    time = time.saturating_add(SignedDuration::from_secs(1)).unwrap_or(Timestamp::MAX);
-                }
+        for (thread, time) in written(&row) {
+            if thread.created_at.is_some_and(|own| own != time) {
                 find(codes::TIME_SHIFTED, format!("thread {} has the time of another and goes to `{time}`", thread.id));
             }
             made.push(self.thread(stored, thread, time, &customer, &mut find));
         }
+        let line_items = row.threads().iter().filter(|thread| thread.kind == "lineitem").count();
         if line_items > 0 {
             find(codes::BACKUP_LINE_ITEM, format!("{line_items} line items stay in the backup only"));
         }
@@ -175,14 +164,7 @@ impl Restorer {
         find: &mut impl FnMut(&'static str, String),
     ) -> Thread {
         let by_user = thread.created_by.as_ref().filter(|person| person.kind == "user");
-        let kind = match thread.kind.as_str() {
-            "message" => ThreadKind::Message,
-            "note" => ThreadKind::Note,
-            "customer" => ThreadKind::Customer,
-            // A chat's thread is its writer's.
-            _ if by_user.is_some() => ThreadKind::Message,
-            _ => ThreadKind::Customer,
-        };
+        let kind = kind_of(thread);
         let author = match kind {
             ThreadKind::Customer => {
                 let whose = thread.created_by.as_ref().filter(|person| person.kind == "customer");
@@ -225,7 +207,7 @@ impl Restorer {
     }
 
     /// A user by address; nobody for those without one.
-    fn user(&self, person: &wire::Person) -> Option<UserRef> {
+    pub(super) fn user(&self, person: &wire::Person) -> Option<UserRef> {
         let known = person.id.and_then(|id| self.users.get(&id));
         let address = known.map_or(person.email.as_str(), |user| user.email.as_str()).trim().to_lowercase();
         address.contains('@').then_some(UserRef::Address(address))
@@ -235,46 +217,28 @@ impl Restorer {
     fn person(&self, person: Option<&wire::Person>, conversation: u64) -> Customer {
         // A customer file that cannot be read costs the particulars, not the conversation: verify names the file.
         let known = person.and_then(|person| person.id).and_then(|id| self.customer(id).ok().flatten());
-        let mut emails: Vec<String> = match &known {
-            Some(customer) => addresses(&customer.emails().map(str::to_owned).collect::<Vec<_>>()),
-            None => addresses(&person.map(|person| person.email.clone()).into_iter().collect::<Vec<_>>()),
-        };
+        if let Some(known) = known {
+            return customer_of(&known);
+        }
+        let mut emails = addresses(&person.map(|person| person.email.clone()).into_iter().collect::<Vec<_>>());
         let is_stand_in = emails.is_empty();
         if is_stand_in {
-            let whose =
-                person.and_then(|person| person.id).map_or_else(|| format!("of-{conversation}"), |id| id.to_string());
-            emails.push(format!("freescout-{whose}@no-address.invalid"));
+            let whose = person.and_then(|person| person.id);
+            emails.push(stand_in(&whose.map_or_else(|| format!("of-{conversation}"), |id| id.to_string())));
         }
         let text = |value: Option<&String>| value.cloned().unwrap_or_default();
-        let (first, last) = match &known {
-            Some(known) => (text(known.first_name.as_ref()), text(known.last_name.as_ref())),
-            None => (
-                text(person.and_then(|person| person.first_name.as_ref())),
-                text(person.and_then(|person| person.last_name.as_ref())),
-            ),
-        };
-        let values = |entries: &[wire::Entry]| entries.iter().map(|entry| entry.value.clone()).collect();
-        let fields = known.iter().flat_map(|known| known.customer_fields.iter().flatten());
         Customer {
             key: emails[0].clone(),
-            first_name: first,
-            last_name: last,
+            first_name: text(person.and_then(|person| person.first_name.as_ref())),
+            last_name: text(person.and_then(|person| person.last_name.as_ref())),
             emails,
             is_stand_in,
-            phones: known.as_ref().map(|known| values(&known.embedded.phones)).unwrap_or_default(),
-            company: known.as_ref().and_then(|known| known.company.clone()),
-            job_title: known.as_ref().and_then(|known| known.job_title.clone()),
-            notes: known.as_ref().and_then(|known| known.notes.clone()),
-            websites: known.as_ref().map(|known| values(&known.embedded.websites)).unwrap_or_default(),
-            fields: fields
-                .filter(|field| !field.value.is_empty())
-                .map(|field| (field.name.clone(), Value::from(shown(field))))
-                .collect(),
+            ..Customer::default()
         }
     }
 
     /// Fields that have a value, by their present names.
-    fn fields_of(&self, row: &wire::Conversation) -> Vec<(String, String)> {
+    pub(super) fn fields_of(&self, row: &wire::Conversation) -> Vec<(String, String)> {
         let set = row.custom_fields.iter().flatten().filter(|field| !field.value.is_empty());
         set.map(|field| {
             let name = self.fields.get(&field.id).map_or(&field.name, |known| &known.name);
@@ -289,13 +253,71 @@ impl Restorer {
     }
 }
 
+/// A customer of a backup as a person: one without any address gets a stand-in that is the same each time.
+pub(super) fn customer_of(known: &wire::Customer) -> Customer {
+    let mut emails = addresses(&known.emails().map(str::to_owned).collect::<Vec<_>>());
+    let is_stand_in = emails.is_empty();
+    if is_stand_in {
+        emails.push(stand_in(&known.id.to_string()));
+    }
+    let text = |value: Option<&String>| value.cloned().unwrap_or_default();
+    let values = |entries: &[wire::Entry]| entries.iter().map(|entry| entry.value.clone()).collect();
+    let fields = known.customer_fields.iter().flatten().filter(|field| !field.value.is_empty());
+    Customer {
+        key: emails[0].clone(),
+        first_name: text(known.first_name.as_ref()),
+        last_name: text(known.last_name.as_ref()),
+        emails,
+        is_stand_in,
+        phones: values(&known.embedded.phones),
+        company: known.company.clone(),
+        job_title: known.job_title.clone(),
+        notes: known.notes.clone(),
+        websites: values(&known.embedded.websites),
+        fields: fields.map(|field| (field.name.clone(), Value::from(shown(field)))).collect(),
+    }
+}
+
+/// The address of somebody who has none.
+pub(super) fn stand_in(whose: &str) -> String {
+    format!("freescout-{whose}@no-address.invalid")
+}
+
+/// The threads that the API can create, oldest first, each with its time: those of one second go to the seconds after it.
+pub(super) fn written(row: &wire::Conversation) -> Vec<(&wire::Thread, Timestamp)> {
+    let mut threads: Vec<&wire::Thread> = row.threads().iter().filter(|thread| thread.kind != "lineitem").collect();
+    threads.sort_by_key(|thread| (thread.created_at, thread.id));
+    let mut taken = HashSet::new();
+    let mut timed = Vec::with_capacity(threads.len());
+    for thread in threads {
+        let mut time = thread.created_at.or(row.created_at).unwrap_or(Timestamp::UNIX_EPOCH);
+        while !taken.insert(time.as_second()) {
+            time = time.saturating_add(SignedDuration::from_secs(1)).unwrap_or(Timestamp::MAX);
+        }
+        timed.push((thread, time));
+    }
+    timed
+}
+
+/// What a thread is: a chat's is its writer's.
+pub(super) fn kind_of(thread: &wire::Thread) -> ThreadKind {
+    let is_by_user = thread.created_by.as_ref().is_some_and(|person| person.kind == "user");
+    match thread.kind.as_str() {
+        "message" => ThreadKind::Message,
+        "note" => ThreadKind::Note,
+        "customer" => ThreadKind::Customer,
+        _ if is_by_user => ThreadKind::Message,
+        _ => ThreadKind::Customer,
+    }
+}
+
 /// A dropdown's label, else the value.
-fn shown(field: &wire::FieldValue) -> String {
+pub(super) fn shown(field: &wire::FieldValue) -> String {
     if field.text.is_empty() { field.value.clone() } else { field.text.clone() }
 }
 
 /// Bare addresses in lower case, each once.
-fn addresses(list: &[String]) -> Vec<String> {
+pub(super) fn addresses(list: &[String]) -> Vec<String> {
     let mut seen = HashSet::new();
     let lower = list.iter().map(|address| address.trim().to_lowercase());
     lower.filter(|address| address.contains('@') && seen.insert(address.clone())).collect()

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Write as _};
+use std::ops::Range;
 use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
@@ -103,8 +104,13 @@ fn items(value: Option<&Value>) -> Vec<&Value> {
 
 /// Everything in a text that looks like an address into a storage.
 fn addresses_in(text: &str) -> BTreeSet<&str> {
+    places_in(text).into_iter().map(|place| &text[place]).collect()
+}
+
+/// Where they stand, in order.
+pub(super) fn places_in(text: &str) -> Vec<Range<usize>> {
     let is_end = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>' | '(' | ')' | '\\' | '`');
-    let mut found = BTreeSet::new();
+    let mut found: Vec<Range<usize>> = Vec::new();
     for at in memchr::memmem::find_iter(text.as_bytes(), b"/storage/") {
         let start = text[..at]
             .rfind(|c: char| is_end(c) || c == '=' || c == ',')
@@ -113,8 +119,9 @@ fn addresses_in(text: &str) -> BTreeSet<&str> {
         let start = text[start..at].rfind("&quot;").map_or(start, |quote| start + quote + "&quot;".len());
         let end = text[at..].find(is_end).map_or(text.len(), |end| at + end);
         let end = text[at..end].find("&quot;").map_or(end, |quote| at + quote);
-        if end - start <= LONGEST_ADDRESS {
-            found.insert(&text[start..end]);
+        // One address may name two storages.
+        if end - start <= LONGEST_ADDRESS && found.last().is_none_or(|last| last.end <= start) {
+            found.push(start..end);
         }
     }
     found

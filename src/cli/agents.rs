@@ -1,7 +1,7 @@
 //! Agents whom the target lacks: listed by `check`, created by `import --create-agents`.
 
 use foxferry::finding::{Finding, codes};
-use foxferry::freescout::{Client, Directory, NewUser};
+use foxferry::freescout::{Client, Directory, NewUser, wire};
 use foxferry::mapping::Names;
 use foxferry::report::{Event, Reporter};
 use foxferry::upload::Stop;
@@ -26,6 +26,15 @@ pub struct Missing {
     pub name: String,
     /// In how many conversations they write or are assigned.
     pub conversations: u64,
+}
+
+impl Missing {
+    /// A user of another FreeScout.
+    pub fn of(user: &wire::User) -> Self {
+        let names = [user.first_name.as_deref(), user.last_name.as_deref()];
+        let name = names.into_iter().flatten().collect::<Vec<_>>().join(" ");
+        Self { email: user.email.trim().to_lowercase(), name, conversations: 0 }
+    }
 }
 
 /// The agents whom mapping and archive name and the target does not have.

@@ -32,6 +32,7 @@ Examples:
   foxferry backup list /srv/backup
   foxferry backup verify /srv/backup --sample 5%
   foxferry backup diff /srv/backup 2026-11-22 latest
+  foxferry backup drill /srv/backup
 
 Nothing is ever written to FreeScout. The first run copies everything; each
 later run lists everything, reads what differs, and shares unchanged files with
@@ -60,6 +61,9 @@ enum Command {
     List(List),
     /// Say what changed between two snapshots, conversation by conversation
     Diff(Diff),
+    /// Restore a snapshot into a sandbox, copy that, and prove that both are equal
+    #[command(after_help = super::drill::EXAMPLES)]
+    Drill(super::drill::Drill),
     /// Remove old snapshots, and the attachments that no other names; lists what would go unless `--yes` is given
     Prune(Prune),
 }
@@ -180,6 +184,7 @@ pub fn run(args: &Backup, screen: &Screen) -> Result<Exit, Failure> {
         Some(Command::Verify(args)) => verify(args, screen),
         Some(Command::List(args)) => list(args, screen),
         Some(Command::Diff(args)) => diff(args, screen),
+        Some(Command::Drill(args)) => super::drill::run(args, screen),
         Some(Command::Prune(args)) => prune(args, screen),
     }
 }
@@ -252,7 +257,7 @@ fn carry_out(
 }
 
 /// What the operator sees while it goes on: a bar on a terminal, else warnings only, since cron mails whatever is printed.
-struct View {
+pub(super) struct View {
     bar: Option<ProgressBar>,
     is_quiet: bool,
     verbose: u8,
@@ -261,7 +266,7 @@ struct View {
 }
 
 impl View {
-    fn new(screen: &Screen) -> Self {
+    pub(super) fn new(screen: &Screen) -> Self {
         let bar = screen.has_bar().then(|| {
             let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
             let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {elapsed}");
@@ -271,7 +276,7 @@ impl View {
         Self { bar, is_quiet, verbose, is_json, last: Mutex::default() }
     }
 
-    fn clear(&self) {
+    pub(super) fn clear(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
@@ -301,7 +306,7 @@ impl View {
         }
     }
 
-    fn moved(&self, what: &'static str, done: u64, of: u64) {
+    pub(super) fn moved(&self, what: &'static str, done: u64, of: u64) {
         if let Some(bar) = &self.bar {
             bar.set_length(of);
             bar.set_position(done);
@@ -386,7 +391,7 @@ fn report(screen: &Screen, outcome: &Outcome, pruned: Option<&Pruned>) -> Result
     Ok(())
 }
 
-fn open(dir: &Path) -> Result<backup::Backup, Failure> {
+pub(super) fn open(dir: &Path) -> Result<backup::Backup, Failure> {
     backup::Backup::open(dir).map_err(|error| failure_of(&error))
 }
 
@@ -555,7 +560,7 @@ fn diff_text(found: &ConversationDiff) -> String {
     }
 }
 
-fn brief(value: &Value) -> String {
+pub(super) fn brief(value: &Value) -> String {
     const LONGEST: usize = 60;
     let text = match value {
         Value::Null => "nothing".to_owned(),

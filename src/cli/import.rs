@@ -10,7 +10,7 @@ use foxferry::freescout::{Client, Directory};
 use foxferry::journal::{Identity, Journal};
 use foxferry::mapping::Mapping;
 use foxferry::pipeline;
-use foxferry::report::{Event, Summary};
+use foxferry::report::{Event, Reporter, Summary};
 use foxferry::sandbox::{self, Sandbox};
 use foxferry::source::Reader;
 use foxferry::upload::{self, Stop, UploadError};
@@ -80,7 +80,7 @@ enum Append {
     Messages,
 }
 
-fn seconds(text: &str) -> Result<f64, String> {
+pub(super) fn seconds(text: &str) -> Result<f64, String> {
     let seconds = text.parse::<f64>().ok().filter(|seconds| (0.01..=3600.0).contains(seconds));
     seconds.ok_or_else(|| "expected a number of seconds between 0.01 and 3600".to_owned())
 }
@@ -288,11 +288,7 @@ impl Run<'_> {
     /// The API has no list of webhooks and none of workflows (`freescout-behaviour.md`, section 11), so that it is said to
     /// everybody: both run for imported conversations as for new ones.
     fn warn_of_automation(&self) {
-        let message = "webhooks and workflows of the target run for imported conversations too, and FreeScout's API does \
-                       not say whether there are any; pause those that act on new conversations, replies or customers \
-                       (Manage » API & Webhooks, Manage » Mailboxes » Workflows) until the import is finished";
-        self.screen.say(&format!("note: {message}"));
-        self.listeners.reporter.event(&Event::Finding(&Finding::new(codes::TARGET_AUTOMATION, message)));
+        warn_of_automation(self.screen, &*self.listeners.reporter);
     }
 
     fn open_journal(&self, client: &Client) -> Result<Journal, Failure> {
@@ -380,6 +376,15 @@ impl Run<'_> {
     }
 }
 
+/// Says that the target's own machinery runs for what is imported.
+pub(super) fn warn_of_automation(screen: &Screen, reporter: &dyn Reporter) {
+    let message = "webhooks and workflows of the target run for imported conversations too, and FreeScout's API does \
+                   not say whether there are any; pause those that act on new conversations, replies or customers \
+                   (Manage » API & Webhooks, Manage » Mailboxes » Workflows) until the import is finished";
+    screen.say(&format!("note: {message}"));
+    reporter.event(&Event::Finding(&Finding::new(codes::TARGET_AUTOMATION, message)));
+}
+
 /// Several mailboxes, and nothing says which.
 fn no_mailbox(directory: &Directory) -> Failure {
     let mut message = "no rule says which mailbox records go to, and the target has several:".to_owned();
@@ -391,7 +396,7 @@ fn no_mailbox(directory: &Directory) -> Failure {
         .hint(format_args!("name one in the mapping: `[mailbox]` with `default = \"{first}\"`"))
 }
 
-fn failure_of(error: &UploadError) -> Failure {
+pub(super) fn failure_of(error: &UploadError) -> Failure {
     let failure = Failure::of(Exit::Stopped, error);
     match error {
         UploadError::TakesNothing { .. } => failure.hint(

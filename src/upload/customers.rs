@@ -11,13 +11,13 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use tokio::sync::OwnedMutexGuard;
+use tokio::sync::{OnceCell, OwnedMutexGuard};
 use tokio::time::Instant;
 
 use super::line::{Attempts, Failure, Halt, KeyedLocks, Line, Who};
 use crate::conversation::Customer;
 use crate::finding::codes;
-use crate::freescout::{ApiError, CustomerFilter, Labelled, NewCustomer, Page, Verdict, wire};
+use crate::freescout::{ApiError, CustomerFilter, Directory, Labelled, NewCustomer, Page, Verdict, wire};
 
 /// People remembered in memory; the journal knows all of them.
 const REMEMBERED: usize = 50_000;
@@ -26,6 +26,8 @@ const REMEMBERED: usize = 50_000;
 pub(super) struct Customers {
     locks: KeyedLocks<String>,
     known: Mutex<HashMap<String, u64>>,
+    /// The target, when its customer fields were read off the first customer.
+    fields: OnceCell<Directory>,
 }
 
 /// What came of looking a person up.
@@ -38,7 +40,7 @@ pub(super) struct Resolved {
 
 impl Customers {
     pub(super) fn new() -> Self {
-        Self { locks: KeyedLocks::new(), known: Mutex::new(HashMap::new()) }
+        Self { locks: KeyedLocks::new(), known: Mutex::new(HashMap::new()), fields: OnceCell::new() }
     }
 
     fn recall(&self, key: &str) -> Option<u64> {
@@ -55,6 +57,17 @@ impl Customers {
 
     /// FreeScout's id of a person. Fails with `Refused` if FreeScout will not have this person.
     pub(super) async fn resolve(&self, line: &Line, who: &Who, person: &Customer) -> Result<Resolved, Failure> {
+        self.resolve_as(line, who, person, None).await
+    }
+
+    /// As [`Customers::resolve`]; somebody who is not there is made with this profile.
+    pub(super) async fn resolve_as(
+        &self,
+        line: &Line,
+        who: &Who,
+        person: &Customer,
+        profile: Option<&NewCustomer>,
+    ) -> Result<Resolved, Failure> {
         if let Some(id) = self.recall(&person.key) {
             return Ok(Resolved { id, is_new: false });
         }
@@ -75,7 +88,7 @@ impl Customers {
         }
         let (id, is_new) = match found {
             Some(id) => (id, false),
-            None => self.make(line, who, person).await?,
+            None => self.make(line, who, person, profile).await?,
         };
         line.journal.settle_person(&person.key, id, is_new).await?;
         self.remember(&person.key, id);
@@ -125,8 +138,14 @@ impl Customers {
     }
 
     /// Makes the customer, or finds the one that has the address already.
-    async fn make(&self, line: &Line, who: &Who, person: &Customer) -> Result<(u64, bool), Failure> {
-        let new = new_customer(person);
+    async fn make(
+        &self,
+        line: &Line,
+        who: &Who,
+        person: &Customer,
+        profile: Option<&NewCustomer>,
+    ) -> Result<(u64, bool), Failure> {
+        let new = profile.cloned().unwrap_or_else(|| new_customer(person));
         let mut attempts = Attempts::new();
         loop {
             // From here on an answer may be lost: the next run looks before it makes.
@@ -162,6 +181,21 @@ impl Customers {
         }
     }
 
+    /// What is known of customer fields. FreeScout shows them with customers only: where there was none at the beginning of
+    /// the run, the first that was made is asked.
+    async fn directory<'a>(&'a self, line: &'a Line, who: &Who, customer: u64) -> &'a Directory {
+        if !line.directory.customer_fields.is_empty() {
+            return &line.directory;
+        }
+        let ask = async {
+            let answer = line.read(who, || line.client.customer(customer)).await.map_err(|_| ())?;
+            let fields = answer.value.customer_fields.into_iter().flatten();
+            let customer_fields = fields.map(|field| (field.id, field.name)).collect();
+            Ok::<_, ()>(Directory { customer_fields, ..line.directory.clone() })
+        };
+        self.fields.get_or_try_init(|| ask).await.unwrap_or(&line.directory)
+    }
+
     /// Customer fields are a request of their own; that it fails is no reason to lose conversations.
     async fn set_fields(&self, line: &Line, who: &Who, person: &Customer, id: u64) -> Result<(), Halt> {
         let mut fields = Vec::new();
@@ -174,7 +208,7 @@ impl Customers {
             if value.is_empty() {
                 continue;
             }
-            match line.directory.customer_field(name) {
+            match self.directory(line, who, id).await.customer_field(name) {
                 Some(field) => fields.push((field, value)),
                 None => {
                     let message = format!("the target has no customer field `{name}`; its value was left out");

@@ -19,7 +19,7 @@ use super::staff::Staff;
 use super::{Options, Stop, UploadError};
 use crate::conversation::Customer;
 use crate::finding::{Finding, codes};
-use crate::freescout::{Client, Directory};
+use crate::freescout::{Client, Directory, NewCustomer};
 use crate::journal::Journal;
 use crate::record::{Origin, RecordId};
 use crate::report::{Event, Outcome, Reporter, Summary};
@@ -45,6 +45,8 @@ pub struct PersonItem {
 pub enum Wanted {
     /// A customer.
     Customer(Box<Customer>),
+    /// A customer of whom more is known than conversations say; somebody who is not there is made with this profile.
+    Whole(Box<Customer>, Box<NewCustomer>),
     /// Left out, and why.
     Skipped(String),
     /// Cannot be read or sent, and why.
@@ -160,23 +162,33 @@ impl Porter {
         let PersonItem { id, origin, findings, wanted } = item;
         self.line.note(findings).await?;
         let who = Who { id, origin };
-        match wanted {
-            Wanted::Skipped(reason) => self.settle(&who, Outcome::Skipped, Some(&reason), false),
-            Wanted::Rejected(reason) => self.settle(&who, Outcome::Rejected, Some(&reason), false),
-            Wanted::Customer(customer) if !self.line.options.staff_may_be_customers && self.staff.has(&customer) => {
+        let (customer, profile) = match wanted {
+            Wanted::Skipped(reason) => {
+                self.settle(&who, Outcome::Skipped, Some(&reason), false);
+                return Ok(());
+            }
+            Wanted::Rejected(reason) => {
+                self.settle(&who, Outcome::Rejected, Some(&reason), false);
+                return Ok(());
+            }
+            Wanted::Customer(customer) => (customer, None),
+            Wanted::Whole(customer, profile) => (customer, Some(profile)),
+        };
+        match customer {
+            customer if !self.line.options.staff_may_be_customers && self.staff.has(&customer) => {
                 self.settle(&who, Outcome::Skipped, Some("the address is a user's or a mailbox's in FreeScout"), false);
             }
-            Wanted::Customer(customer) if self.was_seen(&customer.key) => {
+            customer if self.was_seen(&customer.key) => {
                 self.settle(&who, Outcome::Skipped, Some("the same person stands in the archive before"), false);
             }
-            Wanted::Customer(customer) => self.make(&who, &customer).await?,
+            customer => self.make(&who, &customer, profile.as_deref()).await?,
         }
         Ok(())
     }
 
-    async fn make(&self, who: &Who, customer: &Customer) -> Result<(), Halt> {
+    async fn make(&self, who: &Who, customer: &Customer, profile: Option<&NewCustomer>) -> Result<(), Halt> {
         let is_from_before = self.line.journal.person(&customer.key).await?.is_some_and(|row| row.customer.is_some());
-        match self.customers.resolve(&self.line, who, customer).await {
+        match self.customers.resolve_as(&self.line, who, customer, profile).await {
             Ok(resolved) => {
                 if resolved.is_new {
                     self.sums.lock().unwrap_or_else(PoisonError::into_inner).customers += 1;
