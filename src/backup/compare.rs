@@ -21,7 +21,6 @@ use super::restore::images;
 use super::{BackupError, format};
 use crate::conversation::{Thread, ThreadKind, UserRef, credit_line};
 use crate::freescout::wire;
-use crate::upload::without_mark;
 
 /// How many rows that are not alike are kept; the others are only counted.
 const KEPT: usize = 200;
@@ -220,7 +219,8 @@ impl Shape {
         // Closed before the last thread was written, or not closed any more: the API knows neither.
         let closed_at = match typed.closed_at {
             _ if is_before && status != "closed" => None,
-            closed if is_before => closed.max(last),
+            closed if is_before && typed.status == "closed" => closed.max(last),
+            _ if is_before => last,
             closed => closed,
         };
         let subject: String = typed.subject.trim().chars().take(998).collect();
@@ -257,16 +257,9 @@ impl Shape {
         Ok(shape)
     }
 
-    fn thread(
-        &mut self,
-        row: &Stored,
-        thread: &wire::Thread,
-        names: &Restorer,
-        side: Side<'_>,
-    ) -> Map<String, Value> {
+    fn thread(&mut self, row: &Stored, thread: &wire::Thread, names: &Restorer, side: Side<'_>) -> Map<String, Value> {
         let kind = convert::kind_of(thread);
-        let body = thread.body.clone().unwrap_or_default();
-        let mut text = if body.trim().is_empty() { "<br>".to_owned() } else { body };
+        let mut text = convert::unmarked(thread.body.as_deref().unwrap_or_default());
         let mut files = Vec::new();
         for file in thread.attachments() {
             match row.ours.file(&file.id.unwrap_or_default().to_string()) {
@@ -303,11 +296,10 @@ impl Shape {
                 created_at: jiff::Timestamp::UNIX_EPOCH,
                 attachments: Vec::new(),
             };
-            images::put_back(&mut made, row, &mut |_| {});
+            let addresses = images::put_back(&mut made, row, &mut |_| {});
             text = made.body;
-            for file in &made.attachments {
-                let held = row.ours.files.iter().find(|(key, _)| key.contains(&file.name)).map(|(key, _)| key);
-                if let Some(Held::Here { sha256, .. }) = held.and_then(|key| row.ours.file(key)) {
+            for (file, address) in made.attachments.iter().zip(addresses) {
+                if let Some(Held::Here { sha256, .. }) = row.ours.file(&address) {
                     files.push(attachment(&file.name, &file.mime, &sha256));
                 }
             }
@@ -330,7 +322,7 @@ impl Shape {
         }
         seen.extend([
             ("type".to_owned(), json!(kind.word())),
-            ("body".to_owned(), json!(without_mark(&text))),
+            ("body".to_owned(), json!(text.trim())),
             ("cc".to_owned(), json!(convert::addresses(&thread.cc).into_iter().collect::<BTreeSet<_>>())),
             ("bcc".to_owned(), json!(convert::addresses(&thread.bcc).into_iter().collect::<BTreeSet<_>>())),
             ("attachments".to_owned(), Value::from(files)),

@@ -16,6 +16,7 @@ use crate::conversation::{Attachment, Author, Conversation, Customer, Kind, Stat
 use crate::finding::{Finding, codes};
 use crate::freescout::wire;
 use crate::record::RecordId;
+use crate::upload::without_mark;
 
 /// How many files of customers are kept at hand: conversations that lie together are often about the same people.
 const CUSTOMER_FILES: usize = 8;
@@ -191,8 +192,7 @@ impl Restorer {
                 content,
             });
         }
-        // A line break shows nothing, as an empty text does, and is not blank.
-        let body = thread.body.clone().filter(|body| !body.trim().is_empty()).unwrap_or_else(|| "<br>".to_owned());
+        let body = unmarked(thread.body.as_deref().unwrap_or_default());
         Thread {
             entry: thread.id.to_string(),
             kind,
@@ -297,6 +297,13 @@ pub(super) fn written(row: &wire::Conversation) -> Vec<(&wire::Thread, Timestamp
         timed.push((thread, time));
     }
     timed
+}
+
+/// A text without the mark of the import that made it: a restore puts its own there.
+pub(super) fn unmarked(text: &str) -> String {
+    let text = without_mark(text);
+    // A line break shows nothing, as an empty text does, and is not blank.
+    if text.is_empty() { "<br>".to_owned() } else { text.to_owned() }
 }
 
 /// What a thread is: a chat's is its writer's.

@@ -227,15 +227,20 @@ impl Restoration {
     }
 
     /// What a sandbox must hold for a rehearsal: the mailboxes, users and fields of the snapshot.
+    ///
+    /// # Errors
+    ///
+    /// When the snapshot cannot be read.
     pub fn fixture(&self) -> Result<Fixture, RestoreError> {
-        Ok(fixture::of(&self.snapshot)?)
+        let fixture = fixture::of(&self.snapshot)?;
+        let renamed = self.wanted.renamed.iter();
+        Ok(renamed.fold(fixture, |fixture, (_, new)| fixture.with_mailbox(new, new)))
     }
 
     /// Users of the snapshot whom the target lacks, by address; deleted ones and robots are not asked for.
     pub fn missing_users(&self, directory: &Directory) -> Vec<&wire::User> {
-        let is_missing = |user: &&wire::User| {
-            !user.is_deleted() && !user.is_robot() && directory.user_by(&user.email).is_none()
-        };
+        let is_missing =
+            |user: &&wire::User| !user.is_deleted() && !user.is_robot() && directory.user_by(&user.email).is_none();
         let mut missing: Vec<_> = self.restorer.users().filter(is_missing).collect();
         missing.sort_by_key(|user| user.id);
         missing
@@ -412,8 +417,7 @@ fn rows(snapshot: &Snapshot, is_newest_first: bool) -> Box<dyn Iterator<Item = R
     }
     let snapshot = snapshot.clone();
     let files = snapshot.manifest().files.iter();
-    let shards: BTreeSet<u64> =
-        files.filter_map(|file| super::format::shard_in("conversations", &file.path)).collect();
+    let shards: BTreeSet<u64> = files.filter_map(|file| super::format::shard_in("conversations", &file.path)).collect();
     Box::new(shards.into_iter().rev().flat_map(move |shard| {
         let mut rows: Vec<_> = snapshot.shard("conversations", shard).collect();
         rows.reverse();

@@ -436,6 +436,41 @@ async fn a_server_that_stumbles_is_asked_again_and_nothing_is_missing() {
     rig.is_equal();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_comparison_of_what_was_restored_finds_whatever_differs() {
+    let rig = Rig::with(6).await;
+    rig.night().await;
+    let older = rig.backup().snapshot("latest").unwrap();
+    let became = |id| Fate::Became(id);
+    let same = compare(&older, &older, became, true).unwrap();
+    assert!(same.is_equal(), "{:?}", same.samples);
+    assert_eq!((same.conversations, same.threads, same.attachments, same.customers), (6, 12, 1, 6));
+
+    rig.http.reply(2, "<p>More</p>").await;
+    rig.http.send("PUT", "/conversations/3/tags", json!({"tags": ["vip"]})).await;
+    rig.http.send("PUT", "/conversations/4", json!({"byUser": 1, "subject": "Other"})).await;
+    rig.http.send("PUT", "/customers/5", json!({"company": "Acme"})).await;
+    rig.http.create(60).await;
+    rig.night().await;
+    let newer = rig.backup().snapshot("latest").unwrap();
+    let fate = |id| if id == 6 { Fate::Lost } else { Fate::Became(id) };
+    let compared = compare(&older, &newer, fate, true).unwrap();
+    let found: Vec<_> = compared
+        .samples
+        .iter()
+        .map(|unlike| (unlike.what, unlike.id, unlike.fields.iter().map(|field| field.field.as_str()).collect()))
+        .collect();
+    let expected: Vec<(&str, u64, Vec<&str>)> = vec![
+        ("conversation", 2, vec!["closedAt", "status", "threads"]),
+        ("conversation", 3, vec!["tags"]),
+        ("conversation", 4, vec!["subject"]),
+        ("conversation", 6, vec![]),
+        ("customer", 5, vec!["company"]),
+    ];
+    assert_eq!(found, expected);
+    assert_eq!((compared.unlike, compared.surplus, compared.is_equal()), (5, 2, false));
+}
+
 #[test]
 fn only_an_empty_folder_becomes_a_backup_and_one_run_at_a_time_works_in_it() {
     let folder = tempfile::tempdir().unwrap();

@@ -17,12 +17,12 @@ use serde_json::json;
 use std::io::Write as _;
 use tokio::runtime::Runtime;
 
+use crate::cli::agents::{self, Missing};
 use crate::cli::backup::View;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::interrupt::{self, Interrupt};
 use crate::cli::screen::{Listeners, Screen, shortened};
 use crate::cli::settings::{self, Destination};
-use crate::cli::agents::{self, Missing};
 use crate::cli::{FindingArgs, SelectionArgs, TargetArgs, archive, backup, import, journals};
 
 pub const EXAMPLES: &str = "\
@@ -156,8 +156,9 @@ pub fn run(args: &Restore, screen: &Screen) -> Result<Exit, Failure> {
 /// A folder that is gone when it is dropped.
 pub fn temporary_folder(scratch: Option<&std::path::Path>) -> Result<tempfile::TempDir, Failure> {
     let scratch = scratch.map_or_else(std::env::temp_dir, std::path::Path::to_path_buf);
-    tempfile::tempdir_in(&scratch)
-        .map_err(|cause| Failure::new(Exit::Stopped, format_args!("`{}` cannot be written: {cause}", scratch.display())))
+    tempfile::tempdir_in(&scratch).map_err(|cause| {
+        Failure::new(Exit::Stopped, format_args!("`{}` cannot be written: {cause}", scratch.display()))
+    })
 }
 
 impl Run<'_> {
@@ -198,8 +199,7 @@ impl Run<'_> {
         let reporter = &self.listeners.reporter;
         let mut created = Vec::new();
         if self.args.create_users && !restoration.missing_users(&directory).is_empty() {
-            let missing: Vec<Missing> =
-                restoration.missing_users(&directory).into_iter().map(Missing::of).collect();
+            let missing: Vec<Missing> = restoration.missing_users(&directory).into_iter().map(Missing::of).collect();
             created = self.runtime.block_on(agents::create(client, &missing, &**reporter, &self.stop))?;
             directory = self.fetch(client)?;
         }

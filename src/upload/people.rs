@@ -174,14 +174,12 @@ impl Porter {
             Wanted::Customer(customer) => (customer, None),
             Wanted::Whole(customer, profile) => (customer, Some(profile)),
         };
-        match customer {
-            customer if !self.line.options.staff_may_be_customers && self.staff.has(&customer) => {
-                self.settle(&who, Outcome::Skipped, Some("the address is a user's or a mailbox's in FreeScout"), false);
-            }
-            customer if self.was_seen(&customer.key) => {
-                self.settle(&who, Outcome::Skipped, Some("the same person stands in the archive before"), false);
-            }
-            customer => self.make(&who, &customer, profile.as_deref()).await?,
+        if !self.line.options.staff_may_be_customers && self.staff.has(&customer) {
+            self.settle(&who, Outcome::Skipped, Some("the address is a user's or a mailbox's in FreeScout"), false);
+        } else if self.was_seen(&customer.key) {
+            self.settle(&who, Outcome::Skipped, Some("the same person stands in the archive before"), false);
+        } else {
+            self.make(&who, &customer, profile.as_deref()).await?;
         }
         Ok(())
     }

@@ -93,6 +93,7 @@ fn a_backup_that_is_killed_again_and_again_ends_as_an_undisturbed_one_does() {
         std::env::var("FOXFERRY_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| random.u64(..100_000));
     random.seed(seed);
     println!("seed {seed}");
+    let before = sandbox.requests("GET /conversations");
     let mut kills = 0;
     while kills < 12 {
         let mut process = backup(&place, &sandbox, "copy --concurrency 1")
@@ -100,7 +101,12 @@ fn a_backup_that_is_killed_again_and_again_ends_as_an_undisturbed_one_does() {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        std::thread::sleep(Duration::from_millis(random.u64(1..400)));
+        if kills == 0 {
+            // The first is killed while an answer is under way, however fast this machine is.
+            sandbox.wait_for_requests("GET /conversations", before + 1);
+        } else {
+            std::thread::sleep(Duration::from_millis(random.u64(1..400)));
+        }
         if process.try_wait().unwrap().is_some() {
             break;
         }
@@ -118,7 +124,7 @@ fn a_backup_that_is_killed_again_and_again_ends_as_an_undisturbed_one_does() {
 #[test]
 fn a_backup_that_is_told_to_stop_says_so_and_goes_on_the_next_time() {
     let place = Place::new();
-    let sandbox = filled(&place, 120, &["--fault", "delay:300ms@GET /conversations"]);
+    let sandbox = filled(&place, 120, &["--fault", "delay:1s@GET /conversations"]);
     let stopped = Ran::of(&mut backup(&place, &sandbox, "copy --concurrency 1 --max-duration 500ms")).exits(130);
     assert_eq!(stopped.stdout, "");
     assert!(stopped.stderr.contains("the same command goes on"), "{}", stopped.stderr);

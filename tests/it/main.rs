@@ -16,5 +16,6 @@ mod kill;
 mod people;
 mod place;
 mod records;
+mod restore;
 mod resume;
 mod sandbox;

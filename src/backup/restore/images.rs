@@ -3,7 +3,6 @@
 //! The API stores a text as it comes and gives images no place of their own, so that a small image becomes part of the
 //! text (`data:`, which FreeScout keeps and shows), and every other file an attachment of the same thread.
 
-use std::collections::BTreeSet;
 use std::io::Read as _;
 
 use base64::Engine;
@@ -29,15 +28,16 @@ const MAGIC: &[(&[u8], &str)] = &[
     (b"BM", "image/bmp"),
 ];
 
-/// Puts the files back that a text names; `told` hears a sentence about each that could not stay where it was.
-pub(in crate::backup) fn put_back(thread: &mut Thread, row: &Stored, told: &mut impl FnMut(String)) {
+/// Puts the files back that a text names; `told` hears a sentence about each that could not stay where it was. Gives the
+/// addresses of those that were attached, in the order of the attachments.
+pub(in crate::backup) fn put_back(thread: &mut Thread, row: &Stored, told: &mut impl FnMut(String)) -> Vec<String> {
     let places = places_in(&thread.body);
+    let mut attached = Vec::new();
     if places.is_empty() {
-        return;
+        return attached;
     }
     let mut body = String::with_capacity(thread.body.len());
     let (mut after, mut embedded) = (0, 0);
-    let mut attached = BTreeSet::new();
     for place in places {
         let address = &thread.body[place.clone()];
         if !row.ours.files.contains_key(address) {
@@ -55,7 +55,8 @@ pub(in crate::backup) fn put_back(thread: &mut Thread, row: &Stored, told: &mut 
                 let name = name_of(address);
                 if content.length().is_none_or(|length| length == 0) {
                     told(format!("the backup does not hold `{name}`, which the text names"));
-                } else if attached.insert(address.to_owned()) {
+                } else if !attached.iter().any(|known| known == address) {
+                    attached.push(address.to_owned());
                     told(format!("`{name}`, which the text names, is attached"));
                     let mime = kind_of(&content).unwrap_or("application/octet-stream").to_owned();
                     thread.attachments.push(Attachment { name, mime, content });
@@ -65,6 +66,7 @@ pub(in crate::backup) fn put_back(thread: &mut Thread, row: &Stored, told: &mut 
     }
     body.push_str(&thread.body[after..]);
     thread.body = body;
+    attached
 }
 
 /// An image as a `data:` address, if it is one and small enough.
@@ -121,10 +123,9 @@ mod tests {
 
     #[test]
     fn a_file_is_named_after_its_address() {
-        for (address, expected) in [
-            ("https://x.example/storage/attachment/1/2/3/cat.png?id=7&amp;token=aa", "cat.png"),
-            ("/storage/", "file"),
-        ] {
+        for (address, expected) in
+            [("https://x.example/storage/attachment/1/2/3/cat.png?id=7&amp;token=aa", "cat.png"), ("/storage/", "file")]
+        {
             assert_eq!(name_of(address), expected);
         }
     }
