@@ -10,11 +10,13 @@
 //! - [`input`], [`source`] and [`catalog`] cut an archive into [`record`]s.
 //! - [`mapping`] turns a record into a [`conversation`]; [`check`] says what FreeScout would do to it.
 //! - [`upload`] sends it through [`freescout`], and [`journal`] remembers what has happened.
+//! - [`anonymise`] makes a record nobody's, so that it can be shown to others.
 //! - [`backup`] copies a FreeScout into a folder, and reads it back.
 //! - [`mod@export`] writes what a FreeScout holds into files for people and other programs.
 //! - [`sandbox`] imitates a FreeScout for rehearsals and tests.
 //! - [`window`] says in which hours, and [`report`] is how all of them tell what they do.
 
+pub mod anonymise;
 pub mod backup;
 pub mod catalog;
 pub mod check;

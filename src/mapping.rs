@@ -20,6 +20,7 @@ use rules::Rules;
 
 mod ask;
 mod bodies;
+mod cases;
 mod contacts;
 mod convert;
 mod coverage;
@@ -29,6 +30,7 @@ mod fault;
 mod file;
 mod keys;
 mod lint;
+mod mutate;
 mod notes;
 mod people;
 mod probe;
@@ -40,7 +42,9 @@ mod threads;
 mod view;
 mod vocabulary;
 
+pub use cases::{Cases, Difference, Verdict};
 pub use lint::{Lint, Notice};
+pub use mutate::{Mutated, Unnoticed, mutate};
 pub use schema::schema;
 
 type Value<'i> = toml::Spanned<toml::de::DeValue<'i>>;

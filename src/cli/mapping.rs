@@ -7,14 +7,16 @@ use foxferry::mapping::Mapping as Rules;
 use serde_json::json;
 
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::lint;
 use crate::cli::screen::Screen;
+use crate::cli::{cases, lint};
 
 pub const EXAMPLES: &str = "\
 Examples:
   foxferry mapping list
   foxferry mapping show zendesk > acme.toml
   foxferry mapping lint acme.toml
+  foxferry mapping test acme.toml --mutate
+  foxferry mapping case export/ --only 4711 -m acme.toml >> acme.cases.toml
   foxferry mapping schema > mapping.schema.json    editors find it by the line `#:schema ./mapping.schema.json`";
 
 /// Arguments of `mapping`.
@@ -29,6 +31,12 @@ enum Command {
     /// Check mapping files: everything that is wrong or looks wrong, with its place
     #[command(after_help = lint::EXAMPLES)]
     Lint(lint::Lint),
+    /// Run the cases of mapping files: records, and what must become of them
+    #[command(after_help = cases::EXAMPLES)]
+    Test(cases::Test),
+    /// Print records of an archive as cases, with names, addresses, numbers and texts replaced
+    #[command(after_help = cases::CASE_EXAMPLES)]
+    Case(cases::Case),
     /// Print the JSON Schema of mapping files, for editors
     Schema,
     /// List the built-in mappings
@@ -45,6 +53,8 @@ pub fn run(args: &Mapping, screen: &Screen) -> Result<Exit, Failure> {
     let mut out = screen.out();
     match &args.command {
         Command::Lint(args) => return lint::run(args, screen),
+        Command::Test(args) => return cases::test(args, screen),
+        Command::Case(args) => return cases::case(args, screen),
         Command::Schema => writeln!(out, "{:#}", foxferry::mapping::schema())?,
         Command::List => {
             let width = Rules::built_in().iter().map(|(name, _)| name.len()).max().unwrap_or_default();

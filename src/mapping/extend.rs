@@ -30,6 +30,13 @@ pub(super) struct Texts {
 }
 
 impl Texts {
+    /// One text alone.
+    pub(super) fn of(name: &str, text: &str) -> Self {
+        let mut texts = Self::default();
+        texts.add(name, text);
+        texts
+    }
+
     fn add(&mut self, name: &str, text: &str) -> Range<usize> {
         let start = self.all.len();
         self.all.push_str(text);
@@ -38,6 +45,11 @@ impl Texts {
         self.all.push('\n');
         self.files.push((name.to_owned(), range.clone()));
         range
+    }
+
+    /// Each file's text, the operator's own first.
+    pub(super) fn each(&self) -> impl Iterator<Item = &str> {
+        self.files.iter().map(|(_, range)| &self.all[range.clone()])
     }
 
     /// The file in which a place is: its name, its text, and where the text starts.

@@ -4,6 +4,7 @@
 
 mod archives;
 mod backup;
+mod cases;
 mod check;
 mod described;
 mod exit_codes;
