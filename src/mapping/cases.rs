@@ -26,6 +26,9 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("csv", include_str!("../../mappings/csv.cases.toml")),
     ("json", include_str!("../../mappings/json.cases.toml")),
     ("records", include_str!("../../mappings/records.cases.toml")),
+    ("freescout", include_str!("../../mappings/freescout.cases.toml")),
+    ("freescout-csv", include_str!("../../mappings/freescout-csv.cases.toml")),
+    ("freescout-mbox", include_str!("../../mappings/freescout-mbox.cases.toml")),
 ];
 
 /// What the name of a cases file ends with.

@@ -238,14 +238,14 @@ impl People<'_> {
         person.phones = values(&profile.embedded.phones);
         person.company = profile.company.as_deref().and_then(text);
         if self.is_shown.insert(id) {
-            person.fields = further(profile, values(&profile.embedded.websites));
+            person.fields = further(profile, &values(&profile.embedded.websites));
         }
         Ok(person)
     }
 }
 
 /// What a profile says beyond names, addresses and numbers.
-fn further(profile: &wire::Customer, websites: Vec<String>) -> Map<String, Value> {
+fn further(profile: &wire::Customer, websites: &[String]) -> Map<String, Value> {
     let social: Vec<Value> = profile
         .embedded
         .social_profiles
