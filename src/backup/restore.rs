@@ -7,7 +7,7 @@
 //! - Every conversation of the snapshot has an outcome, and what the API cannot set is a finding.
 //! - Users and mailboxes are matched by address, then mailboxes by name; what is there is never altered.
 //!
-//! What cannot be restored is listed in `docs/backup.md`; [`compare`](super::compare) knows the same list.
+//! What cannot be restored is listed in `docs/backup.md`; [`super::compare()`] knows the same list.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::ControlFlow;

@@ -2,7 +2,7 @@
 //!
 //! Promises:
 //!
-//! - What [`write`] writes, [`read`] reads back: the same record, but for files whose bytes are then in the text.
+//! - What [`write()`] writes, [`read`] reads back: the same record, but for files whose bytes are then in the text.
 //! - A file that a record names lies in the folder of the records file, or is not read.
 //! - A key that records do not have is kept among the fields, with an oddity; a wrong value is refused with its path.
 //!
@@ -84,7 +84,7 @@ pub fn write(record: &Record, out: &mut impl Write) -> io::Result<()> {
     out.write_all(b"\n")
 }
 
-/// A record as a JSON object; see [`write`].
+/// A record as a JSON object; see [`write()`].
 pub fn to_value(record: &Record) -> Value {
     let mut room = MAX_FILES;
     let entries = record.entries.iter().map(|entry| entry_value(entry, &mut room)).collect();

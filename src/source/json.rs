@@ -1,7 +1,7 @@
 //! The `json` source: any help desk's JSON, as the mapping's `[shape.json]` describes it.
 //!
 //! Arrays, JSON lines, one file for each ticket, pages, documents one after the other; messages, people, attachments
-//! and names inside of the tickets or in files of their own. [`joined`](super::joined) puts the records together.
+//! and names inside of the tickets or in files of their own. [`super::joined`] puts the records together.
 //!
 //! No archive is recognised as `json`: a mapping with `source = "json"` says what it is.
 
