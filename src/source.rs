@@ -22,6 +22,7 @@ pub mod freescout;
 pub mod joined;
 pub mod json;
 pub mod mbox;
+mod problem;
 pub mod records;
 mod shelf;
 pub mod zendesk;

@@ -29,17 +29,17 @@ use crate::finding::codes;
 use crate::freescout::wire;
 use crate::input::{Head, HeadFile, Input, InputFile};
 use crate::json::elements::{Found, Step, walk};
-use crate::json::{self, Fault, Members, Scanner};
+use crate::json::{self, Members, Scanner};
 use crate::record::{Oddity, Origin};
 use crate::source::shelf::Shelf;
-use crate::source::{Facts, Reader, Reading, Source, SourceError};
+use crate::source::{Facts, Reader, Reading, Source, SourceError, problem};
 
 mod build;
 
 use build::Conversations;
 
 /// Changes whenever an index of an older program would be understood otherwise.
-const INDEX_VERSION: u32 = 1;
+const INDEX_VERSION: u32 = 2;
 
 /// How large one conversation may be, in bytes: files and all.
 const LINE_LIMIT: u64 = 256 * 1024 * 1024;
@@ -52,12 +52,6 @@ mod kind {
     pub(super) const CONVERSATION: u8 = 0;
     /// Looked up by its id.
     pub(super) const CUSTOMER: u8 = 1;
-    /// What could not be cut out.
-    pub(super) const TRUNCATED: u8 = 2;
-    pub(super) const BROKEN: u8 = 3;
-    pub(super) const TOO_LONG: u8 = 4;
-    pub(super) const TOO_DEEP: u8 = 5;
-    pub(super) const UNREADABLE: u8 = 6;
 }
 
 /// The `freescout` source.
@@ -412,16 +406,9 @@ impl Pass<'_> {
                         self.lost_customers += 1;
                         return Ok(());
                     }
-                    piece.kind = match fault {
-                        Fault::Truncated { .. } => kind::TRUNCATED,
-                        Fault::Broken { at, .. } => {
-                            piece.version = i64::try_from(at).unwrap_or(i64::MAX);
-                            kind::BROKEN
-                        }
-                        Fault::TooLong { .. } => kind::TOO_LONG,
-                        Fault::TooDeep { .. } => kind::TOO_DEEP,
-                        Fault::Io(_) => kind::UNREADABLE,
-                    };
+                    let (problem, at) = problem::of(&fault);
+                    piece.kind = problem;
+                    piece.version = i64::try_from(at).unwrap_or(i64::MAX);
                     self.found += 1;
                     return Ok(self.catalog.put(catalog::key("lost", lost.as_bytes()), piece)?);
                 }

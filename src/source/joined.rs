@@ -24,11 +24,11 @@ use crate::catalog::{self, Catalog, Piece};
 use crate::finding::codes;
 use crate::input::{Input, InputFile};
 use crate::json::elements::{Found, walk};
-use crate::json::{self, Fault, Scanner, Span};
+use crate::json::{self, Scanner, Span};
 use crate::record::{Oddity, Origin, Place as Spot};
 use crate::source::csv::{Dates, Objects};
 use crate::source::shelf::Shelf;
-use crate::source::{Facts, Reader, Reading, SourceError};
+use crate::source::{Facts, Reader, Reading, SourceError, problem};
 
 mod build;
 pub mod shape;
@@ -39,7 +39,7 @@ use shape::{Joins, Path, Place};
 use values::{find, id_at, scalar};
 
 /// Changes whenever an index of an older program would be understood otherwise.
-const INDEX_VERSION: u32 = 1;
+const INDEX_VERSION: u32 = 2;
 
 /// How large one element may be, in bytes.
 const ELEMENT_LIMIT: u64 = 256 * 1024 * 1024;
@@ -60,13 +60,6 @@ mod kind {
     pub(super) const FILE: u8 = 5;
     /// A ticket under the field that messages name it by.
     pub(super) const ANCHOR: u8 = 6;
-    pub(super) const NO_ID: u8 = 63;
-    pub(super) const TRUNCATED: u8 = 64;
-    pub(super) const BROKEN: u8 = 65;
-    pub(super) const TOO_LONG: u8 = 66;
-    pub(super) const TOO_DEEP: u8 = 67;
-    pub(super) const UNREADABLE: u8 = 68;
-    pub(super) const MALFORMED: u8 = 69;
 }
 
 /// What a collection holds.
@@ -337,7 +330,7 @@ impl Pass<'_> {
                 }
                 match object {
                     Some(object) => self.element(collection, index, file, span, &object),
-                    None => self.problem(collection, index, file, span, kind::MALFORMED, 0),
+                    None => self.problem(collection, index, file, span, problem::MALFORMED, 0),
                 }
             })?;
             return Ok(count);
@@ -352,13 +345,9 @@ impl Pass<'_> {
             let (problem, at) = match found {
                 Found::Element(bytes) => match json::parse(bytes) {
                     Ok((Value::Object(object), _)) => return self.element(collection, index, file, span, &object),
-                    _ => (kind::MALFORMED, 0),
+                    _ => (problem::MALFORMED, 0),
                 },
-                Found::Fault(Fault::Truncated { .. }) => (kind::TRUNCATED, 0),
-                Found::Fault(Fault::Broken { at, .. }) => (kind::BROKEN, at),
-                Found::Fault(Fault::TooLong { .. }) => (kind::TOO_LONG, 0),
-                Found::Fault(Fault::TooDeep { .. }) => (kind::TOO_DEEP, 0),
-                Found::Fault(Fault::Io(_)) => (kind::UNREADABLE, 0),
+                Found::Fault(fault) => problem::of(&fault),
             };
             self.problem(collection, index, file, span, problem, at)
         })?;
@@ -403,7 +392,7 @@ impl Pass<'_> {
         let id = collection.id(object, file);
         let (counted, named) = match (&collection.holds, id) {
             (Holds::Tickets, Some(id)) => return self.ticket(&id, piece, object),
-            (Holds::Tickets, None) => return self.problem(collection, index, file, span, kind::NO_ID, 0),
+            (Holds::Tickets, None) => return self.problem(collection, index, file, span, problem::NO_ID, 0),
             (Holds::Messages(n), Some(id)) => {
                 ("messages", Some((join_word("message", *n, &self.joins.messages.0[*n]), id, kind::MESSAGE)))
             }

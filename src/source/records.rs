@@ -20,20 +20,24 @@ use crate::catalog::{self, Catalog, Group, Groups, Piece};
 use crate::finding::codes;
 use crate::input::{Head, Input, InputFile};
 use crate::json::elements::{Found, walk};
-use crate::json::{self, Fault, MAX_DEPTH, Members, Scanner};
+use crate::json::{self, Members, Scanner};
 use crate::record::json::{Files, RECORD_KEYS, read};
 use crate::record::{Oddity, Origin, Record};
+use crate::source::problem::Bounds;
 use crate::source::shelf::Shelf;
-use crate::source::{Facts, ReadError, Reader, Reading, Source, SourceError};
+use crate::source::{Facts, ReadError, Reader, Reading, Source, SourceError, problem};
 
 /// The source's name, and that of records which name none.
 const RECORDS: &str = "records";
 
 /// Changes whenever an index of an older program would be understood otherwise.
-const INDEX_VERSION: u32 = 1;
+const INDEX_VERSION: u32 = 2;
 
 /// How large one record may be, in bytes: files and all.
 const RECORD_LIMIT: u64 = 256 * 1024 * 1024;
+
+/// What a record may be.
+const BOUNDS: &Bounds = &Bounds { what: "a record", nesting: "the nesting of a record", limit: RECORD_LIMIT };
 
 /// How often the watcher is told, in bytes read.
 const WATCH_EVERY: u64 = 4 * 1024 * 1024;
@@ -41,12 +45,6 @@ const WATCH_EVERY: u64 = 4 * 1024 * 1024;
 /// What a piece of the catalog is.
 mod kind {
     pub(super) const RECORD: u8 = 0;
-    /// What could not be cut out.
-    pub(super) const TRUNCATED: u8 = 1;
-    pub(super) const BROKEN: u8 = 2;
-    pub(super) const TOO_LONG: u8 = 3;
-    pub(super) const TOO_DEEP: u8 = 4;
-    pub(super) const UNREADABLE: u8 = 5;
 }
 
 /// The `records` source.
@@ -216,16 +214,9 @@ fn index_file(
         let head = match found {
             Found::Element(bytes) => serde_json::from_slice::<RecordHead>(bytes).ok(),
             Found::Fault(fault) => {
-                piece.kind = match fault {
-                    Fault::Truncated { .. } => kind::TRUNCATED,
-                    Fault::Broken { at, .. } => {
-                        piece.version = i64::try_from(at).unwrap_or(i64::MAX);
-                        kind::BROKEN
-                    }
-                    Fault::TooLong { .. } => kind::TOO_LONG,
-                    Fault::TooDeep { .. } => kind::TOO_DEEP,
-                    Fault::Io(_) => kind::UNREADABLE,
-                };
+                let (kind, at) = problem::of(&fault);
+                piece.kind = kind;
+                piece.version = i64::try_from(at).unwrap_or(i64::MAX);
                 None
             }
         };
@@ -284,25 +275,8 @@ impl Lines {
             .max_by_key(|piece| (piece.version, piece.file, piece.offset))
             .expect("a group has at least one piece");
         let origin = self.shelf.origin(piece);
-        match piece.kind {
-            kind::RECORD => {}
-            kind::TRUNCATED => return Err(ReadError::Truncated { origin }),
-            kind::BROKEN => {
-                let problem = format!("brackets or quotes do not match at byte {} of the file", piece.version);
-                return Err(ReadError::Malformed { origin, id: None, problem });
-            }
-            kind::TOO_LONG => {
-                let limit = format!("{} MiB", RECORD_LIMIT / 1024 / 1024);
-                return Err(ReadError::TooLarge { origin, what: "a record", limit });
-            }
-            kind::TOO_DEEP => {
-                let limit = format!("{MAX_DEPTH} levels");
-                return Err(ReadError::TooLarge { origin, what: "the nesting of a record", limit });
-            }
-            _ => {
-                let cause = std::io::Error::other("the file could not be read here when it was indexed");
-                return Err(ReadError::Io { origin, cause });
-            }
+        if piece.kind != kind::RECORD {
+            return Err(problem::unreadable(&mut self.shelf, piece, BOUNDS));
         }
         let bytes = self.shelf.bytes(piece)?;
         let (value, forgiven) = json::parse(&bytes).map_err(|error| ReadError::Malformed {

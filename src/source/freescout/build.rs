@@ -17,10 +17,11 @@ use crate::content::Content;
 use crate::export::{FREESCOUT, hub};
 use crate::finding::codes;
 use crate::freescout::wire;
-use crate::json::{Forgiven, MAX_DEPTH};
+use crate::json::Forgiven;
 use crate::record::{Attachment, Body, Entry, Oddity, Origin, Person, Record, RecordId, unique_id};
-use crate::source::ReadError;
+use crate::source::problem::Bounds;
 use crate::source::shelf::Shelf;
+use crate::source::{ReadError, problem};
 
 /// Keys of a conversation that have a place in the record, or are ours.
 const TAKEN: &[&str] =
@@ -64,27 +65,8 @@ fn index_failed(error: CatalogError) -> ReadError {
     ReadError::Io { origin, cause: std::io::Error::other(error) }
 }
 
-/// Why a piece is no object.
-fn unreadable(piece: &Piece, origin: Origin) -> ReadError {
-    match piece.kind {
-        kind::TRUNCATED => ReadError::Truncated { origin },
-        kind::BROKEN => {
-            let problem = format!("brackets or quotes do not match at byte {} of the file", piece.version);
-            ReadError::Malformed { origin, id: None, problem }
-        }
-        kind::TOO_LONG => {
-            let limit = format!("{} MiB", LINE_LIMIT / 1024 / 1024);
-            ReadError::TooLarge { origin, what: "a conversation", limit }
-        }
-        kind::TOO_DEEP => {
-            ReadError::TooLarge { origin, what: "the nesting of a conversation", limit: format!("{MAX_DEPTH} levels") }
-        }
-        _ => {
-            let cause = std::io::Error::other("the file could not be read here when it was indexed");
-            ReadError::Io { origin, cause }
-        }
-    }
-}
+/// What a conversation may be.
+const BOUNDS: &Bounds = &Bounds { what: "a conversation", nesting: "the nesting of a conversation", limit: LINE_LIMIT };
 
 impl Conversations {
     fn record(&mut self, group: &Group) -> Result<Record, ReadError> {
@@ -92,7 +74,7 @@ impl Conversations {
         let piece = newest.expect("a group has at least one piece");
         let origin = self.shelf.origin(piece);
         if piece.kind != kind::CONVERSATION {
-            return Err(unreadable(piece, origin));
+            return Err(problem::unreadable(&mut self.shelf, piece, BOUNDS));
         }
         let (object, forgiven) = self.shelf.object(piece, None)?;
         let malformed = |problem: String| ReadError::Malformed { origin: origin.clone(), id: None, problem };

@@ -14,11 +14,15 @@ use super::{ELEMENT_LIMIT, join_word, kind, name_key, time_of};
 use crate::catalog::{CatalogError, Group, Groups, Piece};
 use crate::content::Content;
 use crate::finding::codes;
-use crate::json::{Forgiven, MAX_DEPTH};
+use crate::json::Forgiven;
 use crate::record::{Attachment, Body, Entry, Oddity, Origin, Person, Record, RecordId};
-use crate::source::ReadError;
 use crate::source::csv::{Dates, Objects, person};
+use crate::source::problem::Bounds;
 use crate::source::shelf::Shelf;
+use crate::source::{ReadError, problem};
+
+/// What an element may be.
+const BOUNDS: &Bounds = &Bounds { what: "an element", nesting: "the nesting of an element", limit: ELEMENT_LIMIT };
 
 /// How many people and names are remembered.
 const REMEMBERED: usize = 4096;
@@ -79,28 +83,12 @@ impl Tickets {
         let origin = self.shelf.origin(piece);
         let malformed = |origin, problem: String| ReadError::Malformed { origin, id: None, problem };
         match piece.kind {
-            kind::NO_ID => {
+            problem::NO_ID => {
                 let paths: Vec<String> =
                     self.joins.ticket.id.from.iter().map(|path| format!("`{}`", path.text)).collect();
                 malformed(origin, format!("the ticket has no id at {}", paths.join(", ")))
             }
-            kind::TRUNCATED => ReadError::Truncated { origin },
-            kind::BROKEN => {
-                let problem = format!("brackets or quotes do not match at byte {} of the file", piece.version);
-                malformed(origin, problem)
-            }
-            kind::TOO_LONG => {
-                let limit = format!("{} MiB", ELEMENT_LIMIT / 1024 / 1024);
-                ReadError::TooLarge { origin, what: "an element", limit }
-            }
-            kind::TOO_DEEP => {
-                let limit = format!("{MAX_DEPTH} levels");
-                ReadError::TooLarge { origin, what: "the nesting of an element", limit }
-            }
-            _ => match self.object(piece) {
-                Err(error) => error,
-                Ok(_) => malformed(origin, "could not be read when the archive was indexed".to_owned()),
-            },
+            _ => problem::unreadable(&mut self.shelf, piece, BOUNDS),
         }
     }
 }
@@ -117,7 +105,7 @@ impl Iterator for Tickets {
             Ok(group) => group,
             Err(error) => return Some(Err(index_failed(error))),
         };
-        if let Some(piece) = group.pieces.iter().find(|piece| piece.kind >= kind::NO_ID) {
+        if let Some(piece) = group.pieces.iter().find(|piece| piece.kind >= problem::FIRST) {
             return Some(Err(self.unreadable(piece)));
         }
         let joins = Arc::clone(&self.joins);

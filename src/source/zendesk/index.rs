@@ -21,7 +21,7 @@ use crate::finding::codes;
 use crate::input::{Input, InputFile};
 use crate::json::{self, Fault, Scanner, Span};
 use crate::record::{Oddity, Origin};
-use crate::source::SourceError;
+use crate::source::{SourceError, problem};
 
 /// How large one element may be, in bytes. A ticket with ten thousand long comments stays far below.
 pub(super) const ELEMENT_LIMIT: u64 = 256 * 1024 * 1024;
@@ -43,24 +43,6 @@ const MAX_WAITING: usize = 10_000;
 
 /// How many bytes of failed attempts are spent on finding a foothold behind damage.
 const MAX_SALVAGE: u64 = 1024 * 1024 * 1024;
-
-/// Kinds of pieces that stand for something unreadable; the reader yields an error for each.
-pub(super) mod problem {
-    /// The file ends inside.
-    pub const TRUNCATED: u8 = 64;
-    /// Brackets do not match; `version` is the offending byte.
-    pub const BROKEN: u8 = 65;
-    /// Longer than the limit.
-    pub const TOO_LONG: u8 = 66;
-    /// Nested too deeply.
-    pub const TOO_DEEP: u8 = 67;
-    /// Not JSON.
-    pub const MALFORMED: u8 = 68;
-    /// A ticket without an id.
-    pub const NO_ID: u8 = 69;
-    /// The file cannot be read.
-    pub const UNREADABLE: u8 = 70;
-}
 
 /// The group of a ticket, and the name under which its comments, audits and times are found.
 pub(super) fn ticket_key(id: &str) -> i64 {

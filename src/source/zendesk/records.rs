@@ -6,17 +6,18 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::index::{self, ELEMENT_LIMIT, problem, ticket_key, unlinked_key};
+use super::index::{self, ELEMENT_LIMIT, ticket_key, unlinked_key};
 use super::people::{self, Directory, party_of, sender_of, text};
 use super::shape::{self, Kind, id_of, time_of};
 use crate::catalog::{Catalog, CatalogError, Group, Groups, Piece};
 use crate::content::Content;
 use crate::finding::codes;
 use crate::input::Input;
-use crate::json::{Forgiven, MAX_DEPTH};
+use crate::json::Forgiven;
 use crate::record::{Attachment, Body, Entry, Oddity, Origin, Person, Record, RecordId};
-use crate::source::ReadError;
+use crate::source::problem::Bounds;
 use crate::source::shelf::Shelf;
+use crate::source::{ReadError, problem};
 
 /// The records of an indexed archive, one by one.
 pub(super) struct Tickets {
@@ -43,8 +44,8 @@ impl Iterator for Tickets {
             Ok(group) => group,
             Err(error) => return Some(Err(index_failed(&self.shelf, None, error))),
         };
-        if let Some(piece) = group.pieces.iter().find(|piece| piece.kind >= problem::TRUNCATED) {
-            return Some(Err(unreadable(&mut self.shelf, piece)));
+        if let Some(piece) = group.pieces.iter().find(|piece| piece.kind >= problem::FIRST) {
+            return Some(Err(problem::unreadable(&mut self.shelf, piece, BOUNDS)));
         }
         let mut desk = Desk {
             catalog: self.groups.catalog(),
@@ -63,31 +64,8 @@ impl Iterator for Tickets {
     }
 }
 
-/// The error that a piece stands for.
-fn unreadable(shelf: &mut Shelf, piece: &Piece) -> ReadError {
-    let origin = shelf.origin(piece);
-    match piece.kind {
-        problem::TRUNCATED => ReadError::Truncated { origin },
-        problem::TOO_LONG => {
-            ReadError::TooLarge { origin, what: "an element", limit: format!("{} MiB", ELEMENT_LIMIT / 1024 / 1024) }
-        }
-        problem::TOO_DEEP => {
-            ReadError::TooLarge { origin, what: "the nesting of an element", limit: format!("{MAX_DEPTH} levels") }
-        }
-        problem::NO_ID => ReadError::MissingId { origin },
-        problem::BROKEN => {
-            let problem = format!("brackets or quotes do not match at byte {} of the file", piece.version);
-            ReadError::Malformed { origin, id: None, problem }
-        }
-        _ => match shelf.object(piece, None) {
-            Err(error) => error,
-            Ok(_) => {
-                let problem = "could not be read when the archive was indexed".to_owned();
-                ReadError::Malformed { origin, id: None, problem }
-            }
-        },
-    }
-}
+/// What an element may be.
+const BOUNDS: &Bounds = &Bounds { what: "an element", nesting: "the nesting of an element", limit: ELEMENT_LIMIT };
 
 fn index_failed(shelf: &Shelf, piece: Option<&Piece>, error: CatalogError) -> ReadError {
     let origin = match piece {

@@ -1,0 +1,69 @@
+//! What cannot be read of a JSON archive: the kind of a piece in the catalog while indexing, an error for its place while reading.
+
+use crate::catalog::Piece;
+use crate::json::{Fault, MAX_DEPTH};
+use crate::source::ReadError;
+use crate::source::shelf::Shelf;
+
+/// The first kind that stands for something unreadable; a source's own kinds lie below.
+pub(super) const FIRST: u8 = TRUNCATED;
+
+/// The file ends inside.
+pub(super) const TRUNCATED: u8 = 64;
+/// Brackets do not match; the piece's `version` is the offending byte.
+pub(super) const BROKEN: u8 = 65;
+/// Longer than the limit.
+pub(super) const TOO_LONG: u8 = 66;
+/// Nested too deeply.
+pub(super) const TOO_DEEP: u8 = 67;
+/// Not JSON.
+pub(super) const MALFORMED: u8 = 68;
+/// A ticket without an id.
+pub(super) const NO_ID: u8 = 69;
+/// The file cannot be read.
+pub(super) const UNREADABLE: u8 = 70;
+
+/// The kind of a fault, and the offending byte where one is known, else 0.
+pub(super) fn of(fault: &Fault) -> (u8, u64) {
+    match fault {
+        Fault::Truncated { .. } => (TRUNCATED, 0),
+        Fault::Broken { at, .. } => (BROKEN, *at),
+        Fault::TooLong { .. } => (TOO_LONG, 0),
+        Fault::TooDeep { .. } => (TOO_DEEP, 0),
+        Fault::Io(_) => (UNREADABLE, 0),
+    }
+}
+
+/// How large what a source reads may be, and how it is called.
+pub(super) struct Bounds {
+    /// With its article, as in "a record".
+    pub(super) what: &'static str,
+    /// As in "the nesting of a record".
+    pub(super) nesting: &'static str,
+    /// In bytes, whole MiB.
+    pub(super) limit: u64,
+}
+
+/// The error that such a piece stands for.
+pub(super) fn unreadable(shelf: &mut Shelf, piece: &Piece, bounds: &Bounds) -> ReadError {
+    let Bounds { what, nesting, limit } = *bounds;
+    let origin = shelf.origin(piece);
+    match piece.kind {
+        TRUNCATED => ReadError::Truncated { origin },
+        TOO_LONG => ReadError::TooLarge { origin, what, limit: format!("{} MiB", limit / 1024 / 1024) },
+        TOO_DEEP => ReadError::TooLarge { origin, what: nesting, limit: format!("{MAX_DEPTH} levels") },
+        NO_ID => ReadError::MissingId { origin },
+        BROKEN => {
+            let problem = format!("brackets or quotes do not match at byte {} of the file", piece.version);
+            ReadError::Malformed { origin, id: None, problem }
+        }
+        // The file may say by itself what is wrong.
+        _ => match shelf.object(piece, None) {
+            Err(error) => error,
+            Ok(_) => {
+                let problem = "could not be read when the archive was indexed".to_owned();
+                ReadError::Malformed { origin, id: None, problem }
+            }
+        },
+    }
+}
