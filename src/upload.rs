@@ -14,10 +14,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
-use tokio::sync::{Semaphore, mpsc};
-use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::sync::mpsc;
 
 use crate::catalog::PassOver;
 use crate::content::Content;
@@ -25,14 +22,14 @@ use crate::conversation::{Conversation, ThreadKind};
 use crate::freescout::{Client, Directory};
 use crate::journal::{Journal, JournalError};
 use crate::mapping::Converted;
-use crate::report::forecast::Forecast;
-use crate::report::{Event, Reporter, Summary};
+use crate::report::{Reporter, Summary};
 use crate::window::Window;
 
 mod append;
 mod budget;
 mod carry;
 mod compare;
+mod crew;
 mod customers;
 mod late;
 pub(crate) mod limiter;
@@ -52,6 +49,7 @@ pub(crate) use plan::bare;
 pub use stop::Stop;
 
 use carry::{Carrier, First};
+use crew::Crew;
 use line::{Failure, Halt, Line};
 
 /// How many records are looked at for one that goes first.
@@ -59,12 +57,6 @@ const MOST_AHEAD: usize = 64;
 
 /// How many bytes of them are held.
 const MOST_AHEAD_BYTES: usize = 16 << 20;
-
-/// When a run first tells how far it is.
-const FIRST_PROGRESS: Duration = Duration::from_secs(1);
-
-/// How often it does from then on.
-const PROGRESS_EVERY: Duration = Duration::from_secs(5);
 
 /// How an upload behaves.
 #[derive(Debug, Clone)]
@@ -192,19 +184,8 @@ pub async fn run(
     reporter: Arc<dyn Reporter>,
     stop: &Stop,
 ) -> Result<Summary, UploadError> {
-    let begun = Instant::now();
-    let requests_before = client.requests_sent();
-    let run = journal.begin_run(&options.command).await.map_err(UploadError::Journal)?;
     let is_known = journal.has_done().await.map_err(UploadError::Journal)?;
-    let line = Line::new(
-        client.clone(),
-        directory.clone(),
-        journal.clone(),
-        options.clone(),
-        Arc::clone(&reporter),
-        stop.clone(),
-        run,
-    );
+    let line = Line::begin(client, directory, journal, options, reporter, stop).await?;
     let budget = line.recall().await.map_err(UploadError::Journal)?;
     let carrier = Arc::new(Carrier::new(line, is_known, budget.as_deref()));
     let work = async {
@@ -219,42 +200,10 @@ pub async fn run(
     };
     let result = tokio::select! {
         result = work => result,
-        never = tell_progress(&carrier) => match never {},
+        never = carrier.line.tell_progress(|| carrier.far()) => match never {},
     };
-    let mut summary = carrier.summary.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-    summary.findings = carrier.line.findings();
-    summary.requests = client.requests_sent() - requests_before;
-    summary.is_interrupted = stop.is_asked();
-    summary.seconds = begun.elapsed().as_secs_f64();
-    let ending = match &result {
-        Err(error) => error.to_string(),
-        Ok(()) if summary.is_interrupted => "interrupted".to_owned(),
-        Ok(()) => "finished".to_owned(),
-    };
-    let sums = serde_json::to_string(&summary).unwrap_or_default();
-    let ended = journal.end_run(run, &ending, sums).await.map_err(UploadError::Journal);
-    result?;
-    ended?;
-    reporter.event(&Event::Finished(&summary));
-    Ok(summary)
-}
-
-/// Tells how far the run is, now and then.
-async fn tell_progress(carrier: &Carrier) -> std::convert::Infallible {
-    let line = &carrier.line;
-    let mut forecast = Forecast::new(line.options.total, line.options.rate, line.options.window.clone());
-    let mut wait = FIRST_PROGRESS;
-    loop {
-        tokio::time::sleep(wait).await;
-        wait = PROGRESS_EVERY;
-        carrier.count_passed();
-        let (done, before) = {
-            let sums = carrier.summary.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            (sums.read, sums.done_before)
-        };
-        let progress = forecast.progress(line.limiter.awake_for(), done, before, Timestamp::now());
-        line.reporter.event(&Event::Progress(&progress));
-    }
+    let sums = carrier.summary.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+    carrier.line.end(result, sums).await
 }
 
 /// Gives every item a task, in order, as places become free.
@@ -263,59 +212,22 @@ async fn carry_all(carrier: &Arc<Carrier>, items: &mut mpsc::Receiver<Converted>
     // More records than requests, so that the journal and the people of the next are ready when a request may be
     // sent: each waits for the disk about as often as for FreeScout. But one at a time when strict order is wanted.
     let places = if line.options.concurrency <= 1 { 1 } else { line.options.concurrency * 4 };
-    let slots = Arc::new(Semaphore::new(places));
-    let mut tasks: JoinSet<Result<(), Halt>> = JoinSet::new();
-    let mut fatal = None;
-    let mut take = |ended: Result<Result<(), Halt>, tokio::task::JoinError>| {
-        let error = match ended {
-            Ok(Ok(()) | Err(Halt::Interrupted)) => return,
-            Ok(Err(Halt::Fatal(error))) => error,
-            Err(panic) => UploadError::Bug { what: panic.to_string() },
-        };
-        line.halt.cancel();
-        fatal.get_or_insert(error);
-    };
+    let mut crew = Crew::new(line, places);
     let mut ahead = line.unless_asked(look_ahead(carrier, items)).await.unwrap_or_default();
     loop {
-        while let Some(ended) = tasks.try_join_next() {
-            take(ended);
-        }
         let next = async {
-            let slot = Arc::clone(&slots).acquire_owned().await.expect("the places are never closed");
-            let item = match ahead.items.pop_front() {
+            match ahead.items.pop_front() {
                 Some(item) => Some(item),
                 None => items.recv().await,
-            };
-            item.map(|item| (item, slot))
+            }
         };
-        match line.unless_asked(next).await {
-            Ok(Some((item, slot))) => {
-                carrier.count_passed();
-                let carrier = Arc::clone(carrier);
-                let first = ahead.first.take();
-                tasks.spawn(async move { carrier.carry(item, slot, first).await });
-            }
-            // The stream is at its end, or nothing new is to be begun.
-            Ok(None) | Err(_) => break,
-        }
+        let Some((item, slot)) = crew.next(next).await else { break };
+        carrier.count_passed();
+        let carrier = Arc::clone(carrier);
+        let first = ahead.first.take();
+        crew.take_on(async move { carrier.carry(item, slot, first).await });
     }
-    if line.stop.is_asked() {
-        line.reporter.event(&Event::Stopping { in_flight: line.limiter.in_flight() });
-    }
-    let mut has_told = line.stop.is_asked();
-    loop {
-        tokio::select! {
-            ended = tasks.join_next() => match ended {
-                Some(ended) => take(ended),
-                None => break,
-            },
-            () = line.stop.asked(), if !has_told => {
-                has_told = true;
-                line.reporter.event(&Event::Stopping { in_flight: line.limiter.in_flight() });
-            }
-        }
-    }
-    fatal.map_or(Ok(()), Err)
+    crew.finish().await
 }
 
 /// Records that were taken from the stream before any was sent.

@@ -119,6 +119,13 @@ impl Carrier {
         (!*first).then_some(first)
     }
 
+    /// How many records have an outcome, and how many of them from earlier runs.
+    pub(super) fn far(&self) -> (u64, u64) {
+        self.count_passed();
+        let sums = self.summary.lock().unwrap_or_else(PoisonError::into_inner);
+        (sums.read, sums.done_before)
+    }
+
     /// Counts what the reader has passed over since it was last asked.
     pub(super) fn count_passed(&self) {
         let passed = self.line.options.passed.passed();

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::{OwnedMutexGuard, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -21,7 +22,8 @@ use crate::finding::{Finding, codes};
 use crate::freescout::{ApiError, Client, Directory, ErrorKind, Verdict};
 use crate::journal::{Intent, Journal, JournalError, RecordRow, RunId, StepId, StepKind};
 use crate::record::{Origin, RecordId};
-use crate::report::{Event, Reporter};
+use crate::report::forecast::Forecast;
+use crate::report::{Event, Reporter, Summary};
 
 /// Why a task ends without an outcome for its record.
 #[derive(Debug)]
@@ -74,6 +76,9 @@ pub(super) struct Line {
     /// Set by the first fatal error.
     pub(super) halt: CancellationToken,
     pub(super) run: RunId,
+    begun: Instant,
+    /// What the client had sent when the run began.
+    requests_before: u64,
     /// Writes that are in flight.
     writes: AtomicUsize,
     /// The right to have an intent on disk and wait for a place in flight.
@@ -86,6 +91,12 @@ pub(super) struct Line {
     create: tokio::sync::Mutex<()>,
 }
 
+/// When a run first tells how far it is.
+const FIRST_PROGRESS: Duration = Duration::from_secs(1);
+
+/// How often it does from then on.
+const PROGRESS_EVERY: Duration = Duration::from_secs(5);
+
 /// What fails alone is tried for this part of the time that a silent target is waited for.
 const ALONE: u32 = 3;
 
@@ -96,33 +107,70 @@ const CUSTOM_NUMBERS: &str = "custom-numbers";
 const BUDGET: &str = "request-budget";
 
 impl Line {
-    pub(super) fn new(
-        client: Client,
-        directory: Directory,
-        journal: Journal,
-        options: Options,
+    /// Begins a run, and writes it into the journal.
+    pub(super) async fn begin(
+        client: &Client,
+        directory: &Directory,
+        journal: &Journal,
+        options: &Options,
         reporter: Arc<dyn Reporter>,
-        stop: Stop,
-        run: RunId,
-    ) -> Self {
-        let limiter = Limiter::new(&options, Arc::clone(&reporter));
+        stop: &Stop,
+    ) -> Result<Self, UploadError> {
+        let begun = Instant::now();
+        let requests_before = client.requests_sent();
+        let run = journal.begin_run(&options.command).await.map_err(UploadError::Journal)?;
+        let limiter = Limiter::new(options, Arc::clone(&reporter));
         let most = options.concurrency;
-        let halt = CancellationToken::new();
-        Self {
-            client,
-            directory,
-            journal,
-            options,
+        Ok(Self {
+            client: client.clone(),
+            directory: directory.clone(),
+            journal: journal.clone(),
+            options: options.clone(),
             limiter,
             reporter,
-            stop,
-            halt,
+            stop: stop.clone(),
+            halt: CancellationToken::new(),
             run,
+            begun,
+            requests_before,
             writes: AtomicUsize::new(0),
             ahead: Semaphore::new(most_ahead(most)),
             findings: Default::default(),
             is_single_file: AtomicBool::new(false),
             create: tokio::sync::Mutex::new(()),
+        })
+    }
+
+    /// Ends the run as `result` says: completes its sums, writes them into the journal and tells them.
+    pub(super) async fn end(&self, result: Result<(), UploadError>, mut sums: Summary) -> Result<Summary, UploadError> {
+        sums.findings = self.findings();
+        sums.requests = self.client.requests_sent() - self.requests_before;
+        sums.is_interrupted = self.stop.is_asked();
+        sums.seconds = self.begun.elapsed().as_secs_f64();
+        let ending = match &result {
+            Err(error) => error.to_string(),
+            Ok(()) if sums.is_interrupted => "interrupted".to_owned(),
+            Ok(()) => "finished".to_owned(),
+        };
+        let text = serde_json::to_string(&sums).unwrap_or_default();
+        let ended = self.journal.end_run(self.run, &ending, text).await.map_err(UploadError::Journal);
+        result?;
+        ended?;
+        self.reporter.event(&Event::Finished(&sums));
+        Ok(sums)
+    }
+
+    /// Tells how far the run is, now and then: `sums` gives the records with an outcome, and those of earlier runs among
+    /// them.
+    pub(super) async fn tell_progress(&self, sums: impl Fn() -> (u64, u64)) -> std::convert::Infallible {
+        let mut forecast = Forecast::new(self.options.total, self.options.rate, self.options.window.clone());
+        let mut wait = FIRST_PROGRESS;
+        loop {
+            tokio::time::sleep(wait).await;
+            wait = PROGRESS_EVERY;
+            let (done, before) = sums();
+            let progress = forecast.progress(self.limiter.awake_for(), done, before, Timestamp::now());
+            self.reporter.event(&Event::Progress(&progress));
         }
     }
 

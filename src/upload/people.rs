@@ -9,10 +9,9 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::{Semaphore, mpsc};
-use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::sync::mpsc;
 
+use super::crew::Crew;
 use super::customers::Customers;
 use super::line::{Failure, Halt, Line, Who};
 use super::staff::Staff;
@@ -65,18 +64,7 @@ pub async fn run_people(
     reporter: Arc<dyn Reporter>,
     stop: &Stop,
 ) -> Result<Summary, UploadError> {
-    let begun = Instant::now();
-    let requests_before = client.requests_sent();
-    let run = journal.begin_run(&options.command).await.map_err(UploadError::Journal)?;
-    let line = Line::new(
-        client.clone(),
-        directory.clone(),
-        journal.clone(),
-        options.clone(),
-        Arc::clone(&reporter),
-        stop.clone(),
-        run,
-    );
+    let line = Line::begin(client, directory, journal, options, reporter, stop).await?;
     let porter = Arc::new(Porter {
         staff: Staff::of(&line.directory),
         line,
@@ -84,25 +72,14 @@ pub async fn run_people(
         sums: Mutex::default(),
         seen: Mutex::default(),
     });
-    let result = carry_all(&porter, &mut items).await;
+    let result = tokio::select! {
+        result = carry_all(&porter, &mut items) => result,
+        never = porter.line.tell_progress(|| porter.far()) => match never {},
+    };
     // The reader's OS thread ends when nobody listens any more.
     drop(items);
-    let mut summary = porter.sums.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    summary.findings = porter.line.findings();
-    summary.requests = client.requests_sent() - requests_before;
-    summary.is_interrupted = stop.is_asked();
-    summary.seconds = begun.elapsed().as_secs_f64();
-    let ending = match &result {
-        Err(error) => error.to_string(),
-        Ok(()) if summary.is_interrupted => "interrupted".to_owned(),
-        Ok(()) => "finished".to_owned(),
-    };
-    let sums = serde_json::to_string(&summary).unwrap_or_default();
-    let ended = journal.end_run(run, &ending, sums).await.map_err(UploadError::Journal);
-    result?;
-    ended?;
-    reporter.event(&Event::Finished(&summary));
-    Ok(summary)
+    let sums = porter.sums.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    porter.line.end(result, sums).await
 }
 
 /// What all tasks share.
@@ -115,49 +92,24 @@ struct Porter {
 }
 
 async fn carry_all(porter: &Arc<Porter>, items: &mut mpsc::Receiver<PersonItem>) -> Result<(), UploadError> {
-    let line = &porter.line;
-    let slots = Arc::new(Semaphore::new(line.options.concurrency.max(1)));
-    let mut tasks: JoinSet<Result<(), Halt>> = JoinSet::new();
-    let mut fatal = None;
-    let mut take = |ended: Result<Result<(), Halt>, tokio::task::JoinError>| {
-        let error = match ended {
-            Ok(Ok(()) | Err(Halt::Interrupted)) => return,
-            Ok(Err(Halt::Fatal(error))) => error,
-            Err(panic) => UploadError::Bug { what: panic.to_string() },
-        };
-        line.halt.cancel();
-        fatal.get_or_insert(error);
-    };
-    loop {
-        while let Some(ended) = tasks.try_join_next() {
-            take(ended);
-        }
-        let next = async {
-            let slot = Arc::clone(&slots).acquire_owned().await.expect("the places are never closed");
-            items.recv().await.map(|item| (item, slot))
-        };
-        match line.unless_asked(next).await {
-            Ok(Some((item, slot))) => {
-                let porter = Arc::clone(porter);
-                tasks.spawn(async move {
-                    let _slot = slot;
-                    porter.carry(item).await
-                });
-            }
-            // The stream is at its end, or nothing new is to be begun.
-            Ok(None) | Err(_) => break,
-        }
+    let mut crew = Crew::new(&porter.line, porter.line.options.concurrency.max(1));
+    while let Some((item, slot)) = crew.next(items.recv()).await {
+        let porter = Arc::clone(porter);
+        crew.take_on(async move {
+            let _slot = slot;
+            porter.carry(item).await
+        });
     }
-    if line.stop.is_asked() {
-        line.reporter.event(&Event::Stopping { in_flight: line.limiter.in_flight() });
-    }
-    while let Some(ended) = tasks.join_next().await {
-        take(ended);
-    }
-    fatal.map_or(Ok(()), Err)
+    crew.finish().await
 }
 
 impl Porter {
+    /// How many people have an outcome, and how many of them from earlier runs.
+    fn far(&self) -> (u64, u64) {
+        let sums = self.sums.lock().unwrap_or_else(PoisonError::into_inner);
+        (sums.read, sums.done_before)
+    }
+
     async fn carry(&self, item: PersonItem) -> Result<(), Halt> {
         let PersonItem { id, origin, findings, wanted } = item;
         self.line.note(findings).await?;
