@@ -10,7 +10,7 @@ use foxferry::freescout::{Client, Directory};
 use foxferry::journal::{Identity, Journal};
 use foxferry::mapping::Mapping;
 use foxferry::pipeline;
-use foxferry::report::{Event, Reporter, Summary};
+use foxferry::report::{Event, Reporter};
 use foxferry::sandbox::{self, Sandbox};
 use foxferry::source::Reader;
 use foxferry::upload::{self, Stop, UploadError};
@@ -22,7 +22,7 @@ use crate::cli::interrupt::{self, Interrupt};
 use crate::cli::screen::{Listeners, Screen};
 use crate::cli::settings::{self, Destination};
 use crate::cli::survey::Survey;
-use crate::cli::{ArchiveArgs, FindingArgs, SelectionArgs, TargetArgs, agents, journals, people};
+use crate::cli::{ArchiveArgs, FindingArgs, SelectionArgs, TargetArgs, agents, journals, outcomes, people};
 
 pub const EXAMPLES: &str = "\
 Examples:
@@ -192,7 +192,7 @@ impl Run<'_> {
         let sums = sent.map_err(|error| failure_of(&error))?;
         self.listeners.finish()?;
         people::say(&sums, self.screen);
-        self.close(&sums, sandbox)
+        outcomes::close(self.screen, &self.listeners, &sums, sandbox)
     }
 
     /// Asks the target what it is.
@@ -282,7 +282,7 @@ impl Run<'_> {
         flow.crew.join();
         let sums = sent.map_err(|error| failure_of(&error))?;
         self.listeners.finish()?;
-        self.close(&sums, sandbox)
+        outcomes::close(self.screen, &self.listeners, &sums, sandbox)
     }
 
     /// The API has no list of webhooks and none of workflows (`freescout-behaviour.md`, section 11), so that it is said to
@@ -319,33 +319,6 @@ impl Run<'_> {
         let mapping = self.args.archive.mapping.as_deref().unwrap_or_else(|| self.archive.source.name());
         let what = if self.args.people_only { " --people-only" } else { "" };
         format!("import {} --mapping {mapping}{what}", self.archive.shown)
-    }
-
-    /// Shows what was noticed and the sums.
-    fn close(&self, sums: &Summary, sandbox: Option<&Sandbox>) -> Result<Exit, Failure> {
-        self.screen.show_findings(&self.listeners.tally.counts());
-        if let Some(sandbox) = sandbox {
-            let state = sandbox.state();
-            let count = |name: &str| state[name].as_u64().unwrap_or_default();
-            self.screen.say(&format!(
-                "the sandbox holds {} conversations with {} threads and {} attachments, {} customers; {} mails queued",
-                count("conversations"),
-                count("threads"),
-                count("attachments"),
-                count("customers"),
-                count("outbox"),
-            ));
-        }
-        if sums.is_interrupted {
-            let kept = if sandbox.is_some() { "" } else { "; the journal is in order and the same command goes on" };
-            self.screen.say(&format!("interrupted{kept}"));
-        }
-        self.screen.show_sums(sums)?;
-        Ok(match sums {
-            Summary { is_interrupted: true, .. } => Exit::Interrupted,
-            Summary { rejected: 0, dead: 0, .. } => Exit::Done,
-            _ => Exit::Incomplete,
-        })
     }
 
     /// Said before anything is sent: without a rule the target's only mailbox is used, and there must be only one.

@@ -1,9 +1,13 @@
-//! What became of records before sending, told to the listeners.
+//! What became of records: told to the listeners before sending, and summed up on the screen at the end of a run.
 
 use foxferry::finding::{Finding, Severity};
 use foxferry::mapping::Converted;
 use foxferry::record::{Origin, RecordId};
 use foxferry::report::{Event, Outcome, Reporter, Summary};
+use foxferry::sandbox::Sandbox;
+
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::screen::{Listeners, Screen};
 
 /// Tells findings and outcome of one record, and counts them.
 pub fn tell(converted: &Converted, reporter: &dyn Reporter, sums: &mut Summary) {
@@ -27,4 +31,36 @@ pub fn tell(converted: &Converted, reporter: &dyn Reporter, sums: &mut Summary) 
 /// Adds a finding to the sums.
 pub fn count_finding(severity: Severity, sums: &mut Summary) {
     sums.findings[severity as usize] += 1;
+}
+
+/// Shows what was noticed and the sums.
+pub fn close(
+    screen: &Screen,
+    listeners: &Listeners,
+    sums: &Summary,
+    sandbox: Option<&Sandbox>,
+) -> Result<Exit, Failure> {
+    screen.show_findings(&listeners.tally.counts());
+    if let Some(sandbox) = sandbox {
+        let state = sandbox.state();
+        let count = |name: &str| state[name].as_u64().unwrap_or_default();
+        screen.say(&format!(
+            "the sandbox holds {} conversations with {} threads and {} attachments, {} customers; {} mails queued",
+            count("conversations"),
+            count("threads"),
+            count("attachments"),
+            count("customers"),
+            count("outbox"),
+        ));
+    }
+    if sums.is_interrupted {
+        let kept = if sandbox.is_some() { "" } else { "; the journal is in order and the same command goes on" };
+        screen.say(&format!("interrupted{kept}"));
+    }
+    screen.show_sums(sums)?;
+    Ok(match sums {
+        Summary { is_interrupted: true, .. } => Exit::Interrupted,
+        Summary { rejected: 0, dead: 0, .. } => Exit::Done,
+        _ => Exit::Incomplete,
+    })
 }

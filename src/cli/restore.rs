@@ -9,7 +9,7 @@ use foxferry::backup::restore::SOURCE;
 use foxferry::backup::{BackupError, Restoration, RestoreError, Wanted};
 use foxferry::freescout::{Client, Directory};
 use foxferry::journal::{Identity, Journal};
-use foxferry::report::{Event, Summary};
+use foxferry::report::Event;
 use foxferry::sandbox::{self, Sandbox};
 use foxferry::source::Order;
 use foxferry::upload::{self, Stop};
@@ -23,7 +23,7 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::interrupt::{self, Interrupt};
 use crate::cli::screen::{Listeners, Screen, shortened};
 use crate::cli::settings::{self, Destination};
-use crate::cli::{FindingArgs, SelectionArgs, TargetArgs, archive, backup, import, journals};
+use crate::cli::{FindingArgs, SelectionArgs, TargetArgs, archive, backup, import, journals, outcomes};
 
 pub const EXAMPLES: &str = "\
 Examples:
@@ -259,7 +259,7 @@ impl Run<'_> {
         let sums = sums.map_err(|error| failure_of(&error))?;
         self.listeners.finish()?;
         agents::remind(&created, self.screen);
-        let exit = self.close(&sums, sandbox)?;
+        let exit = outcomes::close(self.screen, &self.listeners, &sums, sandbox)?;
         Ok(if exit == Exit::Done && refused > 0 { Exit::Incomplete } else { exit })
     }
 
@@ -277,33 +277,6 @@ impl Run<'_> {
             missing.len(),
             names.join(", ")
         ));
-    }
-
-    /// Shows what was noticed and the sums.
-    fn close(&self, sums: &Summary, sandbox: Option<&Sandbox>) -> Result<Exit, Failure> {
-        self.screen.show_findings(&self.listeners.tally.counts());
-        if let Some(sandbox) = sandbox {
-            let state = sandbox.state();
-            let count = |name: &str| state[name].as_u64().unwrap_or_default();
-            self.screen.say(&format!(
-                "the sandbox holds {} conversations with {} threads and {} attachments, {} customers; {} mails queued",
-                count("conversations"),
-                count("threads"),
-                count("attachments"),
-                count("customers"),
-                count("outbox"),
-            ));
-        }
-        if sums.is_interrupted {
-            let kept = if sandbox.is_some() { "" } else { "; the journal is in order and the same command goes on" };
-            self.screen.say(&format!("interrupted{kept}"));
-        }
-        self.screen.show_sums(sums)?;
-        Ok(match sums {
-            Summary { is_interrupted: true, .. } => Exit::Interrupted,
-            Summary { rejected: 0, dead: 0, .. } => Exit::Done,
-            _ => Exit::Incomplete,
-        })
     }
 }
 
