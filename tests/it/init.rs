@@ -39,6 +39,25 @@ fn every_sample_moves_with_the_mapping_that_was_written_for_it() {
 }
 
 #[test]
+fn an_archive_that_a_mapping_describes_moves_with_one_that_extends_it() {
+    let described = sample("json").join("desk.toml");
+    goes_all_the_way(&sample("json"), &["-m", described.to_str().unwrap()]);
+    if let Some(tables) = archive("zendesk/dbt_zendesk-seeds-csv") {
+        let joined = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/mappings/dbt_zendesk.toml");
+        goes_all_the_way(&tables, &["-m", joined]);
+    }
+}
+
+#[test]
+fn tables_that_do_not_belong_together_get_the_advice_that_check_gives() {
+    let place = Place::new();
+    let archive = sample("broken").join("csv-two-tables");
+    let refused = init(&place, &archive, &[]).exits(5);
+    assert!(refused.stderr.contains("are tables with different columns"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("`[shape.csv]`"), "{}", refused.stderr);
+}
+
+#[test]
 fn every_readable_folder_of_real_archives_moves_with_the_mapping_that_was_written_for_it() {
     let Some(root) = archive("README.md").and_then(|path| path.parent().map(Path::to_path_buf)) else { return };
     let mut seen = 0;

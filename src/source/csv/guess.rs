@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::columns::Role;
 use super::dates::{self, Read as DateRead};
-use super::table::{Settings, Table};
+use super::table::{Settings, Table, require_one_shape};
 use super::{build, is_blank, next_row, table_files};
 use crate::input::Input;
 use crate::source::{Reading, SourceError};
@@ -42,13 +42,18 @@ struct Likeness {
     example: String,
 }
 
-/// The columns of the archive's first table. Roles that the mapping's `[shape.csv]` gives count as given by name.
+/// The columns of the archive's tables, which are all alike. Roles that the mapping's `[shape.csv]` gives count as given by name.
 pub fn columns(input: &Input, reading: &Reading<'_>) -> Result<Vec<ColumnGuess>, SourceError> {
-    let settings = Settings::of(reading)?;
-    let Some((index, file)) = table_files(input, &reading.shape.csv.tables).into_iter().next() else {
+    // What the columns of joined tables mean is said by the joins.
+    if reading.shape.csv.joins().is_some() {
         return Ok(Vec::new());
-    };
-    let table = Table::open(index, file, &settings, reading)?;
+    }
+    let settings = Settings::of(reading)?;
+    let files = table_files(input, &reading.shape.csv.tables).into_iter();
+    let tables: Vec<Table> =
+        files.map(|(index, file)| Table::open(index, file, &settings, reading)).collect::<Result<_, _>>()?;
+    require_one_shape(&tables)?;
+    let Some(table) = tables.into_iter().next() else { return Ok(Vec::new()) };
     let width = table.layout.header.len();
     let mut columns: Vec<Likeness> = (0..width).map(|_| Likeness::default()).collect();
     let mut rows = table.rows()?;

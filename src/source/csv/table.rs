@@ -285,7 +285,11 @@ pub(super) fn require_one_shape(tables: &[Table]) -> Result<(), SourceError> {
         Some(other) => Err(SourceError::Shape {
             origin: Origin::line(&other.shown, other.sniffed.line),
             problem: format!("`{}` and `{}` are tables with different columns", first.shown, other.shown),
-            hint: format!("name the file that holds the tickets, for example `{}`, as the archive", first.shown),
+            hint: format!(
+                "name the file that holds the tickets, for example `{}`, as the archive, or say in the mapping how the \
+                 tables belong together: `[shape.csv]` with `tickets`, `messages` and `people`",
+                first.shown
+            ),
         }),
     }
 }
