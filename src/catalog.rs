@@ -199,7 +199,10 @@ impl Catalog {
         )
         .map_err(failed)?;
         let mut catalog = Self::of(db, scratch, temporary);
-        catalog.mark = fastrand::i64(1..i64::MAX);
+        // No later run finds a temporary one again: what stands where in it means nothing to the journal.
+        if catalog._temporary.is_none() {
+            catalog.mark = fastrand::i64(1..i64::MAX);
+        }
         for (name, value) in [("key", key), ("mark", &catalog.mark.to_string())] {
             catalog.db.execute("INSERT INTO meta VALUES (?1, ?2)", [name, value]).map_err(failed)?;
         }

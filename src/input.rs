@@ -25,7 +25,7 @@ const HEAD_FILES: usize = 256;
 pub struct Input {
     files: Vec<InputFile>,
     /// Keeps a spooled standard input alive for as long as anybody reads it.
-    _spool: Option<Arc<tempfile::TempPath>>,
+    spool: Option<Arc<tempfile::TempPath>>,
 }
 
 /// One file of an archive.
@@ -91,12 +91,17 @@ impl Input {
                 files.push(InputFile::open(archive, &archive.display().to_string())?);
             }
         }
-        Ok(Self { files, _spool: spool })
+        Ok(Self { files, spool })
     }
 
     /// The files in their stable order.
     pub fn files(&self) -> &[InputFile] {
         &self.files
+    }
+
+    /// Whether anything of it came through standard input: its bytes are here only as long as this lives.
+    pub fn is_piped(&self) -> bool {
+        self.spool.is_some()
     }
 
     /// The sum of all lengths in bytes.

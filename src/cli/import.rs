@@ -213,10 +213,12 @@ impl Run<'_> {
     }
 
     fn read(&self) -> Result<Reader, Failure> {
+        // What came through a pipe is nowhere to be found again, nor is an index of it of use to the next run.
+        let index = (!self.archive.input.is_piped()).then(|| journals::index_of(&self.journal));
         self.archive.read(
             self.mapping.shape(),
             self.args.selection.order,
-            Some(&journals::index_of(&self.journal)),
+            index.as_deref(),
             &*self.listeners.reporter,
             &self.interrupt,
         )

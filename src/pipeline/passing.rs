@@ -25,8 +25,12 @@ fn milliseconds(time: Timestamp) -> i64 {
     i64::try_from(time.as_nanosecond().div_euclid(1_000_000)).expect("a timestamp in milliseconds fits")
 }
 
-/// Writes down in a record's seat when it was opened, for later selections.
+/// Writes down in a record's seat when it was opened, for later selections. In an index that does not last no record has
+/// a seat.
 pub fn note_time(record: &mut Record) {
+    if record.origin.seat.as_ref().is_some_and(|seat| seat.index == 0) {
+        record.origin.seat = None;
+    }
     if record.origin.seat.is_some() {
         let opened = Selection::opened(record).map(milliseconds);
         if let Some(seat) = &mut record.origin.seat {

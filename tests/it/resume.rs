@@ -142,13 +142,15 @@ fn what_comes_through_a_pipe_again_is_not_sent_again() {
     let import = |records: &str| {
         let pipe = std::fs::File::open(place.write("records", records)).unwrap();
         let mut command = sandbox.import(&place, "-".as_ref(), "--format records --journal a.ferry --json");
-        passed_over(&Ran::of(command.stdin(pipe)).exits(0)).2
+        passed_over(&Ran::of(command.stdin(pipe)).exits(0))
     };
     let half: String = printed.lines().take(20).map(|line| format!("{line}\n")).collect();
     import(&half);
 
-    let sums = import(&printed);
+    let (passed, outcomes, sums) = import(&printed);
 
+    // They are asked for by their ids, and not converted again.
+    assert_eq!((passed, outcomes), (20, CONVERSATIONS as usize - 20));
     assert_eq!((&sums["done"], &sums["done_before"]), (&Value::from(CONVERSATIONS), &Value::from(20)));
     assert_eq!(sandbox.requests("POST /conversations"), CONVERSATIONS);
 }
