@@ -56,6 +56,8 @@ pub(crate) use people::stand_in_for;
 /// The mappings that come with the program, one for each source.
 const BUILT_IN: &[(&str, &str)] = &[
     ("zendesk", include_str!("../mappings/zendesk.toml")),
+    ("freshdesk", include_str!("../mappings/freshdesk.toml")),
+    ("helpscout", include_str!("../mappings/helpscout.toml")),
     ("mbox", include_str!("../mappings/mbox.toml")),
     ("csv", include_str!("../mappings/csv.toml")),
     ("json", include_str!("../mappings/json.toml")),

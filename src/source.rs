@@ -18,7 +18,10 @@ use contacts::Contacts;
 
 pub mod contacts;
 pub mod csv;
+mod dump;
 pub mod freescout;
+pub mod freshdesk;
+pub mod helpscout;
 pub mod joined;
 pub mod json;
 pub mod mbox;
@@ -28,8 +31,16 @@ mod shelf;
 pub mod zendesk;
 
 /// Every source, in the order in which they are asked.
-pub static SOURCES: &[&dyn Source] =
-    &[&zendesk::Zendesk, &mbox::Mbox, &csv::Csv, &freescout::FreeScout, &records::Records, &json::Json];
+pub static SOURCES: &[&dyn Source] = &[
+    &zendesk::Zendesk,
+    &freshdesk::Freshdesk,
+    &helpscout::HelpScout,
+    &mbox::Mbox,
+    &csv::Csv,
+    &freescout::FreeScout,
+    &records::Records,
+    &json::Json,
+];
 
 /// One archive format.
 pub trait Source: Sync {

@@ -100,7 +100,7 @@ const LOOK: usize = 64 * 1024;
 ///
 /// A list may have its elements on lines of their own; there lines end in commas. A first line longer than what is
 /// looked at counts as a line: a list so long begins with a bracket.
-fn are_lines(start: &[u8]) -> bool {
+pub(crate) fn are_lines(start: &[u8]) -> bool {
     let mut lines = start.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
     let Some(first) = lines.next() else { return false };
     let is_whole = |line: &[u8]| serde_json::from_slice::<serde::de::IgnoredAny>(line).is_ok();

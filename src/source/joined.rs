@@ -36,13 +36,11 @@ mod values;
 
 use build::Tickets;
 use shape::{Joins, Path, Place};
-use values::{find, id_at, scalar};
+use values::{find, id_at};
+pub(in crate::source) use values::{id_of, scalar};
 
 /// Changes whenever an index of an older program would be understood otherwise.
 const INDEX_VERSION: u32 = 2;
-
-/// How large one element may be, in bytes.
-const ELEMENT_LIMIT: u64 = 256 * 1024 * 1024;
 
 /// How often the watcher is told, in bytes read.
 const WATCH_EVERY: u64 = 1024 * 1024;
@@ -337,7 +335,7 @@ impl Pass<'_> {
         }
         let failed = |cause| SourceError::Io { path: file.path.to_path_buf(), cause };
         let mut scanner = Scanner::new(File::open(&file.path).map_err(failed)?).map_err(failed)?;
-        let walked = walk(&mut scanner, &collection.at.steps(), ELEMENT_LIMIT, |span, found| {
+        let walked = walk(&mut scanner, &collection.at.steps(), problem::ELEMENT_LIMIT, |span, found| {
             if span.offset >= told + WATCH_EVERY {
                 told = span.offset;
                 self.tell(told)?;
@@ -466,7 +464,7 @@ fn piece_at(index: usize, span: Span) -> Piece {
 }
 
 /// A time: seconds or milliseconds since 1970, or a text.
-fn time_of(value: &Value, dates: &Dates) -> Result<Timestamp, &'static str> {
+pub(super) fn time_of(value: &Value, dates: &Dates) -> Result<Timestamp, &'static str> {
     let number = match value {
         Value::Number(number) => number.as_f64(),
         Value::String(text)
@@ -518,7 +516,7 @@ fn facts(catalog: &Catalog, joins: &Joins, input: &Input, notes: &Value) -> Resu
 }
 
 /// An oddity out of the notes.
-fn oddity_of(note: &Value) -> Option<Oddity> {
+pub(super) fn oddity_of(note: &Value) -> Option<Oddity> {
     let code = codes::ALL.iter().find(|(code, ..)| note[0] == *code)?.0;
     let file = Arc::from(note[1].as_str()?);
     let origin = match note[2].as_u64() {

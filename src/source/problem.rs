@@ -44,6 +44,13 @@ pub(super) struct Bounds {
     pub(super) limit: u64,
 }
 
+/// How large one element may be, in bytes. A ticket with ten thousand long comments stays far below.
+pub(super) const ELEMENT_LIMIT: u64 = 256 * 1024 * 1024;
+
+/// What an element of a dump may be.
+pub(super) const ELEMENT: &Bounds =
+    &Bounds { what: "an element", nesting: "the nesting of an element", limit: ELEMENT_LIMIT };
+
 /// The error that such a piece stands for.
 pub(super) fn unreadable(shelf: &mut Shelf, piece: &Piece, bounds: &Bounds) -> ReadError {
     let Bounds { what, nesting, limit } = *bounds;

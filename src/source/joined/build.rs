@@ -10,19 +10,15 @@ use serde_json::{Map, Value};
 
 use super::shape::{Joins, Path, Take, TextIs};
 use super::values::{find, id_at, id_of, remove, scalar, switch, values};
-use super::{ELEMENT_LIMIT, join_word, kind, name_key, time_of};
+use super::{join_word, kind, name_key, time_of};
 use crate::catalog::{CatalogError, Group, Groups, Piece};
 use crate::content::Content;
 use crate::finding::codes;
 use crate::json::Forgiven;
 use crate::record::{Attachment, Body, Entry, Oddity, Origin, Person, Record, RecordId};
 use crate::source::csv::{Dates, Objects, person};
-use crate::source::problem::Bounds;
 use crate::source::shelf::Shelf;
 use crate::source::{ReadError, problem};
-
-/// What an element may be.
-const BOUNDS: &Bounds = &Bounds { what: "an element", nesting: "the nesting of an element", limit: ELEMENT_LIMIT };
 
 /// How many people and names are remembered.
 const REMEMBERED: usize = 4096;
@@ -88,7 +84,7 @@ impl Tickets {
                     self.joins.ticket.id.from.iter().map(|path| format!("`{}`", path.text)).collect();
                 malformed(origin, format!("the ticket has no id at {}", paths.join(", ")))
             }
-            _ => problem::unreadable(&mut self.shelf, piece, BOUNDS),
+            _ => problem::unreadable(&mut self.shelf, piece, problem::ELEMENT),
         }
     }
 }

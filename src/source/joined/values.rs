@@ -87,7 +87,7 @@ fn remove_below(value: &mut Value, parts: &[String]) -> bool {
 }
 
 /// Texts, numbers and switches as text; nothing for blank ones, lists and objects.
-pub(super) fn scalar(value: &Value) -> Option<String> {
+pub(in crate::source) fn scalar(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()).filter(|text| !text.trim().is_empty()),
         // A whole number that went through a spreadsheet or a data frame: `3604.0`.
@@ -103,7 +103,7 @@ pub(super) fn scalar(value: &Value) -> Option<String> {
 }
 
 /// An id, as it is compared.
-pub(super) fn id_of(value: &Value) -> Option<String> {
+pub(in crate::source) fn id_of(value: &Value) -> Option<String> {
     scalar(value).map(|text| text.trim().to_owned())
 }
 

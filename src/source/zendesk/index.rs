@@ -21,10 +21,8 @@ use crate::finding::codes;
 use crate::input::{Input, InputFile};
 use crate::json::{self, Fault, Scanner, Span};
 use crate::record::{Oddity, Origin};
-use crate::source::{SourceError, problem};
-
-/// How large one element may be, in bytes. A ticket with ten thousand long comments stays far below.
-pub(super) const ELEMENT_LIMIT: u64 = 256 * 1024 * 1024;
+use crate::source::problem::{self, ELEMENT_LIMIT};
+use crate::source::SourceError;
 
 /// How much of an object is looked at to tell a page from an element.
 const LOOK: usize = 64 * 1024;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::index::{self, ELEMENT_LIMIT, ticket_key, unlinked_key};
+use super::index::{self, ticket_key, unlinked_key};
 use super::people::{self, Directory, party_of, sender_of, text};
 use super::shape::{self, Kind, id_of, time_of};
 use crate::catalog::{Catalog, CatalogError, Group, Groups, Piece};
@@ -15,7 +15,6 @@ use crate::finding::codes;
 use crate::input::Input;
 use crate::json::Forgiven;
 use crate::record::{Attachment, Body, Entry, Oddity, Origin, Person, Record, RecordId};
-use crate::source::problem::Bounds;
 use crate::source::shelf::Shelf;
 use crate::source::{ReadError, problem};
 
@@ -45,7 +44,7 @@ impl Iterator for Tickets {
             Err(error) => return Some(Err(index_failed(&self.shelf, None, error))),
         };
         if let Some(piece) = group.pieces.iter().find(|piece| piece.kind >= problem::FIRST) {
-            return Some(Err(problem::unreadable(&mut self.shelf, piece, BOUNDS)));
+            return Some(Err(problem::unreadable(&mut self.shelf, piece, problem::ELEMENT)));
         }
         let mut desk = Desk {
             catalog: self.groups.catalog(),
@@ -63,9 +62,6 @@ impl Iterator for Tickets {
         }))
     }
 }
-
-/// What an element may be.
-const BOUNDS: &Bounds = &Bounds { what: "an element", nesting: "the nesting of an element", limit: ELEMENT_LIMIT };
 
 fn index_failed(shelf: &Shelf, piece: Option<&Piece>, error: CatalogError) -> ReadError {
     let origin = match piece {

@@ -499,7 +499,7 @@ fn number(word: &str) -> Option<String> {
 }
 
 /// The attachment that a file holds the bytes of, by its path: `attachments/4711/…` or `attachments/4711-…`.
-pub(super) fn attachment_in_path(shown: &str) -> Option<String> {
+pub(in crate::source) fn attachment_in_path(shown: &str) -> Option<String> {
     let parts: Vec<&str> =
         Path::new(shown).components().filter_map(|component| component.as_os_str().to_str()).collect();
     let folder = parts.iter().position(|part| part.eq_ignore_ascii_case("attachments"))?;

@@ -1,0 +1,222 @@
+//! API dumps: JSON in any number of files, whose elements are told apart by their keys and not by their files.
+//!
+//! What help desks' scripts save lies in pages, lists, JSON lines and single objects, tickets here and what was written
+//! in them there. One pass looks at every element, asks the [`Format`] what it is, and writes its place to the catalog:
+//! tickets as groups, their parts and everything that is looked up under names. Records are put together from there.
+//!
+//! Promises:
+//!
+//! - Memory is bounded by the largest element and the largest record, whatever the size of the files.
+//! - A ticket that stands several times comes once: its newest copy, with what other copies alone have.
+//! - What cannot be read is an error with its place if it may be a ticket or a message, and an oddity else. Elements that
+//!   mean nothing to the format are counted in an oddity.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use crate::catalog::{self, Catalog, CatalogError};
+use crate::finding::codes;
+use crate::input::Input;
+use crate::record::{Oddity, Origin, Person, Place, Record};
+use crate::source::contacts::Contacts;
+use crate::source::csv::Dates;
+use crate::source::{Facts, Reader, Reading, SourceError};
+
+mod contacts;
+mod desk;
+mod detect;
+mod pass;
+
+pub(super) use detect::{any_object, number_beside};
+pub(super) use desk::{Desk, Part, by_time, content_id, objects, take_text, text};
+
+/// Changes whenever an index of an older program would be understood otherwise.
+const INDEX_VERSION: u32 = 1;
+
+/// What a piece of the catalog is; formats number their own parts from [`kind::OWN`](self::kind::OWN) on.
+pub(super) mod kind {
+    /// A ticket.
+    pub const TICKET: u8 = 0;
+    /// A file of the archive that holds an attachment's bytes.
+    pub const FILE: u8 = 1;
+    /// A person.
+    pub const PERSON: u8 = 2;
+    /// Something else that is looked up by its id.
+    pub const NAMED: u8 = 3;
+    /// What was written in a ticket.
+    pub const MESSAGE: u8 = 4;
+    /// The first number for further parts of tickets.
+    pub const OWN: u8 = 8;
+}
+
+/// Whom a part belongs to: what it is, and its id.
+pub(super) type Owner = (&'static str, String);
+
+/// What tickets are called among owners.
+pub(super) const TICKET: &str = "ticket";
+
+/// What the pass makes of an element.
+pub(super) enum Sort {
+    /// A ticket with this id; without one it is an error.
+    Ticket(Option<String>),
+    /// Part of a ticket or of something else; without an owner its page or file may know one.
+    Part { kind: u8, owner: Option<Owner> },
+    /// Something that is looked up by its id.
+    Named { kind: u8, what: &'static str, id: Option<String> },
+    /// Nothing that belongs to a ticket.
+    Nothing,
+}
+
+/// What one help desk's elements look like, and how a record is made of them.
+pub(super) trait Format: Send + Sync {
+    /// The source's name.
+    fn name(&self) -> &'static str;
+
+    /// Whether elements lie below a member of this name in a page.
+    fn opens(&self, key: &str) -> bool;
+
+    /// Whether only elements, and no pages, have a member of this name.
+    fn is_of_element(&self, key: &str) -> bool;
+
+    /// What an element is, that stands under `key` of its page (blank: none) in the file of this name.
+    fn sort(&self, object: &Map<String, Value>, key: &str, file: &str) -> Sort;
+
+    /// Whom parts belong to that do not say so, by the name of their file.
+    fn owner_in_path(&self, path: &str) -> Option<Owner>;
+
+    /// Whom they belong to by a member of their page.
+    fn owner_in_page(&self, key: &str, value: &Value) -> Option<Owner>;
+
+    /// Takes what was written out of a ticket that has it inside.
+    fn take_messages(&self, ticket: &mut Map<String, Value>) -> Vec<Map<String, Value>>;
+
+    /// The kinds of people that are looked up, for the list of people.
+    fn person(&self, desk: &mut Desk<'_>, what: &'static str, object: Map<String, Value>)
+    -> Result<Person, CatalogError>;
+
+    /// What a person in the archive is: among what kind, and the id.
+    fn person_key(&self, object: &Map<String, Value>) -> Option<Owner>;
+
+    /// Makes a record of a ticket and its parts: those inside first, each once.
+    fn record(
+        &self,
+        desk: &mut Desk<'_>,
+        ticket: Map<String, Value>,
+        origin: &Origin,
+        parts: Vec<Part>,
+    ) -> Result<Record, CatalogError>;
+}
+
+/// The name under which an owner's parts, or a thing itself, are found.
+fn name_key(what: &str, id: &str) -> i64 {
+    catalog::key(what, id.as_bytes())
+}
+
+/// The name under which parts lie that nobody is known to own.
+fn unlinked_key() -> i64 {
+    catalog::key("unlinked", b"")
+}
+
+/// Opens an archive in this format.
+pub(super) fn open(format: &'static dyn Format, input: Input, reading: &Reading<'_>) -> Result<Reader, SourceError> {
+    let dates = Dates::of(None, reading)?;
+    let catalog = indexed(format, &input, &dates, reading)?;
+    let notes = catalog.noted("pass")?.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+    let (facts, is_single) = facts(&catalog, &input, &notes)?;
+    let groups = catalog.into_groups(reading.order);
+    let passing = groups.passing();
+    Ok(Reader::new(facts, desk::Tickets::new(format, groups, input, dates, is_single)).passing(passing))
+}
+
+/// The people whom an archive in this format lists.
+pub(super) fn people(
+    format: &'static dyn Format,
+    input: Input,
+    reading: &Reading<'_>,
+) -> Result<Option<Contacts>, SourceError> {
+    let dates = Dates::of(None, reading)?;
+    let catalog = indexed(format, &input, &dates, reading)?;
+    Ok(Some(Box::new(contacts::People::new(format, catalog, input, dates))))
+}
+
+/// The archive's index, made by a pass over it unless it is there already.
+fn indexed(
+    format: &'static dyn Format,
+    input: &Input,
+    dates: &Dates,
+    reading: &Reading<'_>,
+) -> Result<Catalog, SourceError> {
+    let stamp = input.stamp().map_err(|cause| {
+        let path = input.files().first().map(|file| file.path.to_path_buf()).unwrap_or_default();
+        SourceError::Io { path, cause }
+    })?;
+    let key = format!("{} dump {INDEX_VERSION} {stamp} {:?}", format.name(), reading.shape.zone);
+    let mut catalog = Catalog::open(reading.index, reading.scratch, &key)?;
+    if !catalog.is_sealed() {
+        let mut pass = pass::Pass::new(format, input, dates, &mut catalog, reading.watch);
+        pass.run()?;
+        let notes = notes(&pass);
+        catalog.note("pass", &notes)?;
+        catalog.seal()?;
+    }
+    Ok(catalog)
+}
+
+/// What the pass found out and the catalog cannot count, as text to keep beside the index.
+fn notes(pass: &pass::Pass<'_>) -> String {
+    let oddities: Vec<Value> = pass
+        .oddities
+        .iter()
+        .map(|oddity| {
+            let line = match oddity.origin.place {
+                Place::Line(line) => line,
+                _ => 0,
+            };
+            json!([oddity.code, &*oddity.origin.file, line, oddity.message])
+        })
+        .collect();
+    json!({"counts": pass.counts, "variants": pass.variants, "oddities": oddities}).to_string()
+}
+
+/// Facts, and whether parts that name no ticket can only be those of the archive's only one.
+fn facts(catalog: &Catalog, input: &Input, notes: &Value) -> Result<(Facts, bool), SourceError> {
+    let number = |key: &str| notes["counts"][key].as_u64().unwrap_or(0);
+    let texts = |key: &str| notes[key].as_array().map(Vec::as_slice).unwrap_or_default();
+    let variants = texts("variants").iter().filter_map(|it| it.as_str().map(str::to_owned)).collect();
+    let mut oddities: Vec<Oddity> = texts("oddities").iter().filter_map(super::joined::oddity_of).collect();
+    let records = catalog.group_count()?;
+    let tickets = records - number("unreadable").min(records);
+    let is_single = tickets == 1 && number("unreadable") == 0;
+    let (mut lost, mut first) = catalog.orphans(kind::MESSAGE, u8::MAX)?;
+    let unlinked = catalog.named(unlinked_key())?;
+    // Parts without an owner lie under a name of their own, which no group has.
+    let of_nobody = unlinked.iter().filter(|piece| piece.kind == kind::MESSAGE).count() as u64;
+    if is_single {
+        lost = lost.saturating_sub(of_nobody);
+        first = first.filter(|_| lost > 0);
+    }
+    if lost > 0 {
+        let origin = match first {
+            Some(piece) => Origin::line(&input.files()[piece.file as usize].shown, piece.line),
+            None => Origin::whole(&Arc::from(".")),
+        };
+        let message = format!(
+            "{lost} messages belong to tickets that the archive does not hold, or do not say to which; they are left out"
+        );
+        oddities.push(Oddity { code: codes::READ_MISSING_PART, origin, message });
+    }
+    let counts = vec![
+        ("tickets", tickets),
+        ("messages", number("messages")),
+        ("lost_messages", lost),
+        ("persons", catalog.name_count(kind::PERSON)?),
+        ("attachment_files", catalog.name_count(kind::FILE)?),
+        ("duplicates", number("tickets").saturating_sub(tickets)),
+        ("unreadable", number("unreadable")),
+    ];
+    Ok((Facts { records, counts, variants, oddities }, is_single))
+}
+
+#[cfg(test)]
+pub(super) mod tests;
