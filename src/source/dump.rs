@@ -28,8 +28,8 @@ mod desk;
 mod detect;
 mod pass;
 
-pub(super) use detect::{any_object, number_beside};
 pub(super) use desk::{Desk, Part, by_time, content_id, objects, take_text, text};
+pub(super) use detect::{any_object, number_beside};
 
 /// Changes whenever an index of an older program would be understood otherwise.
 const INDEX_VERSION: u32 = 1;
@@ -92,8 +92,12 @@ pub(super) trait Format: Send + Sync {
     fn take_messages(&self, ticket: &mut Map<String, Value>) -> Vec<Map<String, Value>>;
 
     /// The kinds of people that are looked up, for the list of people.
-    fn person(&self, desk: &mut Desk<'_>, what: &'static str, object: Map<String, Value>)
-    -> Result<Person, CatalogError>;
+    fn person(
+        &self,
+        desk: &mut Desk<'_>,
+        what: &'static str,
+        object: Map<String, Value>,
+    ) -> Result<Person, CatalogError>;
 
     /// What a person in the archive is: among what kind, and the id.
     fn person_key(&self, object: &Map<String, Value>) -> Option<Owner>;

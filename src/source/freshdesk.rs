@@ -67,7 +67,8 @@ fn is_freshdesk(keys: &[String]) -> bool {
     if has("entries") {
         return false;
     }
-    let own = ["responder_id", "fr_due_by", "frDueBy", "fr_escalated", "reply_cc_emails", "cc_email", "email_config_id"];
+    let own =
+        ["responder_id", "fr_due_by", "frDueBy", "fr_escalated", "reply_cc_emails", "cc_email", "email_config_id"];
     (has("requester_id") && any(&own))
         || (has("ticket_id") && has("incoming") && has("private"))
         || (has("ticket_scope") && has("occasional"))
@@ -259,7 +260,8 @@ impl Format for Freshdesk {
         let is_outbound = channel.as_deref() == Some("10");
         let author = if is_outbound { assignee.clone().or_else(unnamed_agent) } else { requester.clone() };
         let kind = if is_outbound { "outbound" } else { "description" };
-        let has_text = ["description", "description_html", "description_text"].iter().any(|key| ticket.contains_key(*key));
+        let has_text =
+            ["description", "description_html", "description_text"].iter().any(|key| ticket.contains_key(*key));
         let body = description(&mut ticket);
         let attachments = attachments(desk, &mut ticket)?;
         let of_messages = parts.iter().filter(|part| part.kind == kind::MESSAGE).count();

@@ -73,7 +73,10 @@ fn is_helpscout(keys: &[String]) -> bool {
     }
     let is_conversation = has("subject") && (has("mailboxId") || has("mailbox")) && (has("folderId") || has("number"));
     (is_conversation && (has("primaryCustomer") || has("_links") || has("threads") || has("threadCount")))
-        || (has("createdBy") && has("_links") && (has("savedReplyId") || has("openedAt") || has("action")) && has("type"))
+        || (has("createdBy")
+            && has("_links")
+            && (has("savedReplyId") || has("openedAt") || has("action"))
+            && has("type"))
         || (has("firstName") && has("_links") && (has("photoType") || has("background") || has("mention")))
 }
 
@@ -170,7 +173,8 @@ impl Format for HelpScout {
         if !has("firstName") && !has("lastName") {
             return None;
         }
-        let is_user = has("role") || has("mention") || has("timezone") || inner.get("type").is_some_and(|it| it == "user");
+        let is_user =
+            has("role") || has("mention") || has("timezone") || inner.get("type").is_some_and(|it| it == "user");
         inner.get("id").and_then(id_of).map(|id| (if is_user { USER } else { CUSTOMER }, id))
     }
 

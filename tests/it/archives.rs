@@ -56,6 +56,14 @@ fn a_zendesk_api_dump_moves_into_a_sandbox() {
 }
 
 #[test]
+fn freshdesk_and_help_scout_dumps_move_into_a_sandbox() {
+    for (folder, records) in [("freshdesk/python-freshdesk-v2", 2), ("helpscout/connorjacobsen-api-v2", 2)] {
+        let Some(dump) = archive(folder) else { return };
+        assert_eq!(moves(&dump, &[]).sums().done, records, "{folder}");
+    }
+}
+
+#[test]
 fn a_csv_with_a_mapping_for_its_columns_moves_into_a_sandbox() {
     let Some(table) = archive("csv/customer_support_tickets.csv") else { return };
     let mapping = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mappings/customer_support_tickets.toml");

@@ -153,7 +153,11 @@ impl<'a> Pass<'a> {
         }
         for (what, (origin, count)) in std::mem::take(&mut self.unread) {
             let things = if count == 1 { "element" } else { "elements" };
-            self.odd(codes::READ_IGNORED, origin, format!("{what} belong to no ticket and are not read ({count} {things})"));
+            self.odd(
+                codes::READ_IGNORED,
+                origin,
+                format!("{what} belong to no ticket and are not read ({count} {things})"),
+            );
         }
         for (code, count) in std::mem::take(&mut self.odd) {
             if count > MAX_ODDITIES {
@@ -357,13 +361,7 @@ impl<'a> Pass<'a> {
     }
 
     /// Puts one element into the catalog.
-    fn element(
-        &mut self,
-        walk: &mut Walk<'a>,
-        key: &str,
-        span: Span,
-        object: &Map<String, Value>,
-    ) -> Result<(), Stop> {
+    fn element(&mut self, walk: &mut Walk<'a>, key: &str, span: Span, object: &Map<String, Value>) -> Result<(), Stop> {
         let sorted = self.format.sort(object, key, &walk.file.shown);
         let (created, updated) = created_at(object, self.dates);
         let piece = Piece {

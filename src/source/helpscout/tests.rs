@@ -4,8 +4,14 @@ use crate::source::dump::tests::{read, read_files, sample};
 #[test]
 fn the_sample_is_read_with_everything_it_holds() {
     let (facts, records) = read("helpscout", &sample("helpscout"), None).unwrap();
-    let expected =
-        [("tickets", 5), ("messages", 7), ("lost_messages", 0), ("persons", 3), ("attachment_files", 1), ("duplicates", 0)];
+    let expected = [
+        ("tickets", 5),
+        ("messages", 7),
+        ("lost_messages", 0),
+        ("persons", 3),
+        ("attachment_files", 1),
+        ("duplicates", 0),
+    ];
     assert_eq!(facts.counts[..6], expected);
     assert!(facts.oddities.is_empty(), "{:?}", facts.oddities);
     let records: Vec<Record> = records.into_iter().map(Result::unwrap).collect();
@@ -31,7 +37,9 @@ fn threads_find_their_conversation_or_are_named_as_lost() {
     };
     let thread = r#"{"id":7,"type":"customer","state":"published","body":"hello","createdBy":{"id":1,"type":"customer","email":"a@example.net"},"createdAt":"2023-01-01T00:00:00Z"}"#;
     let page = |link: &str| {
-        format!(r#"{{"_embedded":{{"threads":[{thread}]}},"_links":{{"self":{{"href":"{link}"}}}},"page":{{"number":1}}}}"#)
+        format!(
+            r#"{{"_embedded":{{"threads":[{thread}]}},"_links":{{"self":{{"href":"{link}"}}}},"page":{{"number":1}}}}"#
+        )
     };
     let two = format!("[{},{}]", conversation(12), conversation(13));
     let one = conversation(13);
