@@ -22,6 +22,8 @@ pub use compare::Difference;
 /// The cases of the built-in mappings.
 const BUILT_IN: &[(&str, &str)] = &[
     ("zendesk", include_str!("../../mappings/zendesk.cases.toml")),
+    ("freshdesk", include_str!("../../mappings/freshdesk.cases.toml")),
+    ("helpscout", include_str!("../../mappings/helpscout.cases.toml")),
     ("mbox", include_str!("../../mappings/mbox.cases.toml")),
     ("csv", include_str!("../../mappings/csv.cases.toml")),
     ("json", include_str!("../../mappings/json.cases.toml")),

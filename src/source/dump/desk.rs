@@ -13,10 +13,10 @@ use crate::finding::codes;
 use crate::input::Input;
 use crate::json::Forgiven;
 use crate::record::{Entry, Oddity, Origin, Person, Record};
-use crate::source::{ReadError, problem};
 use crate::source::csv::Dates;
 use crate::source::joined::{id_of, time_of};
 use crate::source::shelf::Shelf;
+use crate::source::{ReadError, problem};
 
 /// How many bytes of looked-up objects are remembered, as they stand in the archive.
 const REMEMBERED_BYTES: u64 = 4 * 1024 * 1024;

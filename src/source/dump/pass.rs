@@ -16,9 +16,9 @@ use crate::input::{Input, InputFile};
 use crate::json::elements::are_lines;
 use crate::json::{self, Fault, Members, Scanner, Span};
 use crate::record::{Oddity, Origin};
-use crate::source::problem::{self, ELEMENT_LIMIT};
 use crate::source::SourceError;
 use crate::source::csv::Dates;
+use crate::source::problem::{self, ELEMENT_LIMIT};
 use crate::source::zendesk::attachment_in_path;
 
 /// How much of an object is looked at to tell a page from an element.

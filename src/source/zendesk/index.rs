@@ -21,8 +21,8 @@ use crate::finding::codes;
 use crate::input::{Input, InputFile};
 use crate::json::{self, Fault, Scanner, Span};
 use crate::record::{Oddity, Origin};
-use crate::source::problem::{self, ELEMENT_LIMIT};
 use crate::source::SourceError;
+use crate::source::problem::{self, ELEMENT_LIMIT};
 
 /// How much of an object is looked at to tell a page from an element.
 const LOOK: usize = 64 * 1024;
