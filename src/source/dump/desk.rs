@@ -78,10 +78,13 @@ fn index_failed(origin: &Origin, error: CatalogError) -> ReadError {
     ReadError::Io { origin: origin.clone(), cause: std::io::Error::other(error) }
 }
 
+/// An object of the archive, if it holds one.
+type Found = Option<Arc<Map<String, Value>>>;
+
 /// Objects that were looked up, remembered as long as there is room.
 #[derive(Default)]
 pub(super) struct Directory {
-    objects: HashMap<(&'static str, String), Option<Arc<Map<String, Value>>>>,
+    objects: HashMap<(&'static str, String), Found>,
     bytes: u64,
 }
 
@@ -272,11 +275,7 @@ impl<'a> Desk<'a> {
     }
 
     /// The newest readable copy of a thing; `None` if the archive does not hold it.
-    pub(in crate::source) fn named(
-        &mut self,
-        what: &'static str,
-        id: &str,
-    ) -> Result<Option<Arc<Map<String, Value>>>, CatalogError> {
+    pub(in crate::source) fn named(&mut self, what: &'static str, id: &str) -> Result<Found, CatalogError> {
         let key = (what, id.to_owned());
         if let Some(known) = self.directory.objects.get(&key) {
             return Ok(known.clone());

@@ -1,5 +1,6 @@
 //! What the beginning of a file and its name say.
 
+use std::borrow::Cow;
 use std::io::Cursor;
 use std::path::Path;
 
@@ -48,7 +49,7 @@ fn in_value(format: &dyn Format, text: &[u8], is_it: &dyn Fn(&[String]) -> bool,
 fn in_object(format: &dyn Format, text: &[u8], is_it: &dyn Fn(&[String]) -> bool, nesting: u32) -> bool {
     let mut members = Members::new(text);
     if !is_page(format, text) {
-        return is_it(&members.map(|key| key.into_owned()).collect::<Vec<_>>());
+        return is_it(&members.map(Cow::into_owned).collect::<Vec<_>>());
     }
     while let Some(key) = members.next() {
         if format.opens(&key) && in_value(format, members.value(), is_it, nesting + 1) {

@@ -6,6 +6,7 @@ use std::io;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::desk::created_at;
@@ -365,8 +366,8 @@ impl<'a> Pass<'a> {
         let sorted = self.format.sort(object, key, &walk.file.shown);
         let (created, updated) = created_at(object, self.dates);
         let piece = Piece {
-            at: created.map_or(i64::MAX, |time| time.as_second()),
-            version: updated.or(created).map_or(i64::MIN, |time| time.as_second()),
+            at: created.map_or(i64::MAX, Timestamp::as_second),
+            version: updated.or(created).map_or(i64::MIN, Timestamp::as_second),
             file: walk.index,
             offset: span.offset,
             length: span.length,

@@ -46,7 +46,8 @@ fn threads_find_their_conversation_or_are_named_as_lost() {
     let linked = page("https://api.example.net/v2/conversations/13/threads?page=1");
     let bare = page("...");
     let beside = format!(r#"{{"conversation":{one},"threads":[{thread}]}}"#);
-    let cases: [(&str, Vec<(&str, &str)>, bool); 6] = [
+    type Files<'a> = Vec<(&'a str, &'a str)>;
+    let cases: [(&str, Files<'_>, bool); 6] = [
         ("the page's link", vec![("c.json", &two), ("t.json", &linked)], true),
         ("the file's name", vec![("c.json", &two), ("conversation_13_threads.json", &bare)], true),
         ("the folder's name", vec![("c.json", &two), ("13/threads.json", &bare)], true),
