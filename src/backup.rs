@@ -15,6 +15,7 @@ use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 mod ask;
+mod calls;
 pub mod compare;
 mod convert;
 mod diff;
@@ -31,16 +32,19 @@ mod seal;
 mod tests;
 mod verify;
 mod walk;
+mod webhook;
 mod work;
 
+pub use calls::Tally;
 pub use compare::{Compared, Fate, Unlike, compare};
 pub use convert::{NotRestorable, Restorer};
 pub use diff::{ConversationDiff, Difference, FieldDiff, ThreadDiff, diff};
 pub use drill::{Drilled, drill};
 pub use prune::{Keep, Mode, Pruned, prune};
 pub use restore::{Restoration, RestoreError, Wanted};
-pub use run::{Ended, Options, Outcome, Progress, run};
+pub use run::{Ended, Followed, Following, Options, Outcome, Progress, follow, run};
 pub use verify::{Fault, Sample, Verified, verify};
+pub use webhook::remove_left;
 
 use crate::freescout::ApiError;
 pub(crate) use format::MARKER;

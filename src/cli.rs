@@ -28,6 +28,7 @@ mod completions;
 mod drill;
 mod exit;
 mod export;
+mod follow;
 mod import;
 mod init;
 mod inspect;

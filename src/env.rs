@@ -18,6 +18,9 @@ pub const HTTP_USER: &str = "FREESCOUT_HTTP_USER";
 /// The password for a site behind a web-server password.
 pub const HTTP_PASSWORD: &str = "FREESCOUT_HTTP_PASSWORD";
 
+/// What FreeScout signs the calls of its webhooks with. Never an argument, since others can see arguments.
+pub const WEBHOOK_SECRET: &str = "FREESCOUT_WEBHOOK_SECRET";
+
 /// What to log, in the syntax of `tracing-subscriber` (`foxferry=debug`); goes before `-v`.
 pub const LOG: &str = "FOXFERRY_LOG";
 

@@ -417,6 +417,7 @@ impl Server {
             "requests": requests,
             "mails": mails,
             "files": files,
+            "webhooks": store.webhooks.values().map(|hook| json!({"id": hook.id, "url": hook.url})).collect::<Vec<_>>(),
         })
     }
 

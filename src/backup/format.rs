@@ -81,6 +81,9 @@ pub struct Manifest {
     pub counts: Counts,
     /// What differs from the snapshot before.
     pub changes: Changes,
+    /// Whether it was sealed between two whole runs while FreeScout was followed; such snapshots are thinned with time.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub followed: bool,
     /// Its files, by path.
     pub files: Vec<FileEntry>,
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::path::Path;
 
+use jiff::ToSpan as _;
 use jiff::civil::DateTime;
 use serde::Serialize;
 
@@ -65,11 +66,7 @@ pub fn prune(backup: &Backup, keep: Keep, mode: Mode) -> Result<Pruned, BackupEr
         let snapshots = backup.snapshots_dir();
         seal::remove_partials(&snapshots)?;
         for name in &removed {
-            // In one step out of sight, then at leisure.
-            let aside = snapshots.join(format!(".{name}.removed"));
-            let place = snapshots.join(name);
-            fs::rename(&place, &aside).map_err(BackupError::unwritable(&place))?;
-            fs::remove_dir_all(&aside).map_err(BackupError::unwritable(&aside))?;
+            remove(&snapshots, name)?;
         }
     }
     let (mut attachments, mut bytes) = (0, 0);
@@ -91,6 +88,55 @@ pub fn prune(backup: &Backup, keep: Keep, mode: Mode) -> Result<Pruned, BackupEr
     Ok(Pruned { kept, removed, attachments, bytes })
 }
 
+/// Removes snapshots that were sealed while FreeScout was followed, but for all of the last hour, the newest of each of
+/// the last 24 hours that have any, and the newest of each day. Attachments are left to [`prune`].
+pub(super) fn thin(backup: &Backup) -> Result<(), BackupError> {
+    let names = backup.names()?;
+    let stay = thinned(&names);
+    let snapshots = backup.snapshots_dir();
+    for name in names.iter().filter(|name| !stay.contains(*name)) {
+        // What cannot be read is not removed either.
+        if Snapshot::open(backup, name).is_ok_and(|snapshot| snapshot.manifest().followed) {
+            remove(&snapshots, name)?;
+        }
+    }
+    Ok(())
+}
+
+/// In one step out of sight, then at leisure.
+fn remove(snapshots: &Path, name: &str) -> Result<(), BackupError> {
+    let aside = snapshots.join(format!(".{name}.removed"));
+    let place = snapshots.join(name);
+    fs::rename(&place, &aside).map_err(BackupError::unwritable(&place))?;
+    fs::remove_dir_all(&aside).map_err(BackupError::unwritable(&aside))
+}
+
+/// When a snapshot was begun, by its name.
+fn time_of(name: &str) -> Option<DateTime> {
+    DateTime::strptime("%Y-%m-%dT%H-%M-%SZ", name).ok()
+}
+
+/// Of these names, those that stay though they were sealed between two whole runs.
+fn thinned(names: &[String]) -> BTreeSet<String> {
+    const HOURS: usize = 24;
+    let mut stay = BTreeSet::new();
+    let newest = names.iter().rev().find_map(|name| time_of(name));
+    let (mut hours, mut days) = (BTreeSet::new(), BTreeSet::new());
+    for name in names.iter().rev() {
+        // Whoever renames a snapshot keeps it.
+        let (Some(time), Some(newest)) = (time_of(name), newest) else {
+            stay.insert(name.clone());
+            continue;
+        };
+        let is_recent = newest.checked_sub(1.hour()).is_ok_and(|since| time > since);
+        let is_of_hour = hours.len() < HOURS && hours.insert((time.date(), time.hour()));
+        if days.insert(time.date()) || is_of_hour || is_recent {
+            stay.insert(name.clone());
+        }
+    }
+    stay
+}
+
 /// Whether the manifest and the sums beside it belong together.
 fn is_sound(backup: &Backup, name: &str) -> bool {
     let dir = backup.snapshots_dir().join(name);
@@ -110,7 +156,7 @@ fn chosen(names: &[String], keep: Keep, is_sound: impl Fn(&str) -> bool) -> BTre
     let (mut days, mut weeks, mut months) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for name in names.iter().rev() {
         // `2026-11-23T02-00-00Z`; whoever renames a snapshot keeps it.
-        let Ok(time) = DateTime::strptime("%Y-%m-%dT%H-%M-%SZ", name) else {
+        let Some(time) = time_of(name) else {
             stay.insert(name.clone());
             continue;
         };
@@ -187,6 +233,22 @@ mod tests {
         assert_eq!(stays(&names, keep(0, 2, 0)), [names[5], names[6]]);
         assert_eq!(stays(&names, keep(0, 0, 3)), [names[0], names[1], names[6]]);
         assert_eq!(stays(&names, keep(1, 3, 2)), [names[1], names[2], names[5], names[6]]);
+    }
+
+    #[test]
+    fn a_followed_day_is_thinned_to_an_hour_of_all_a_day_of_hours_and_days() {
+        let mut names: Vec<String> = Vec::new();
+        for (day, last) in [(20, 23), (21, 23), (22, 9)] {
+            for hour in 0..=last {
+                names.extend((0..60).step_by(5).map(|minute| format!("2026-11-{day}T{hour:02}-{minute:02}-00Z")));
+            }
+        }
+        names.push("mine".to_owned());
+        let stay: Vec<String> = thinned(&names).into_iter().collect();
+        // 1 of the first day, 14 hours of the second, 9 hours and 12 of the last hour of the third; and the stranger.
+        assert_eq!(stay.len(), 1 + 14 + 9 + 12 + 1, "{stay:?}");
+        assert_eq!((&*stay[0], &*stay[1]), ("2026-11-20T23-55-00Z", "2026-11-21T10-55-00Z"));
+        assert_eq!(thinned(&stay).len(), stay.len(), "thinning twice is thinning once");
     }
 
     #[test]

@@ -29,7 +29,10 @@ use crate::freescout::Client;
 use crate::upload::Stop;
 use crate::window::Window;
 
+mod follow;
 mod gather;
+
+pub use follow::{Followed, Following, follow};
 
 /// How a run behaves.
 #[derive(Debug, Clone)]
@@ -107,6 +110,13 @@ pub enum Progress<'a> {
     },
     /// The snapshot is written.
     Sealing,
+    /// FreeScout calls this address from now on whenever something happens.
+    Listening {
+        /// The address.
+        url: &'a str,
+    },
+    /// A snapshot is sealed, and FreeScout is followed further.
+    Sealed(&'a Outcome),
     /// Something that the operator should know.
     Warning(&'a str),
 }
@@ -163,6 +173,13 @@ impl Sums {
     }
 }
 
+/// Whether a snapshot is one of the many that are sealed between two whole runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum IsFollowed {
+    Yes,
+    No,
+}
+
 /// What all parts of a run share.
 struct Run<'a> {
     backup: &'a Backup,
@@ -195,62 +212,70 @@ pub async fn run(
 ) -> Result<Outcome, BackupError> {
     let begun = std::time::Instant::now();
     let sent_before = client.requests_sent();
-    remove_leftovers(backup)?;
-    let asker = Asker::new(client.clone(), options);
-    let base = backup.latest()?;
-    if let Some(base) = &base
-        && base.manifest().url != client.shown_url()
-    {
-        return Err(BackupError::OtherTarget {
-            path: backup.dir().to_path_buf(),
-            found: base.manifest().url.clone(),
-            asked: client.shown_url().to_owned(),
-        });
-    }
-    let store = (!options.without_attachments).then(|| Store { asker: asker.clone(), dir: backup.dir().to_path_buf() });
-    let mut run = Run {
-        backup,
-        options,
-        own: OwnHosts::of(client.shown_url()),
-        work: Work::open(&backup.work().join("run.sqlite"))?,
-        asker,
-        store,
-        base,
-        selection: Selection::default(),
-        sums: Arc::default(),
-        tell,
-        skew: SignedDuration::ZERO,
-        name: String::new(),
-        started: Timestamp::now(),
-    };
+    let mut run = Run::open(backup, client, options, tell)?;
     let gathered = tokio::select! {
         biased;
         () = stop.asked() => None,
         gathered = run.gather() => Some(gathered?),
     };
-    let mut outcome = Outcome {
-        ended: Ended::Stopped,
-        name: run.name.clone(),
-        counts: Counts::default(),
-        changes: Changes::default(),
-        is_incremental: run.is_incremental(),
-        read: run.sums.read.load(Ordering::Relaxed),
-        files: run.sums.files.load(Ordering::Relaxed),
-        bytes: run.sums.bytes.load(Ordering::Relaxed),
-        failed: run.sums.failed.load(Ordering::Relaxed),
-        requests: 0,
-        seconds: 0.0,
-    };
+    let mut outcome = run.outcome();
     if let Some(shorts) = gathered {
         tell(Progress::Sealing);
-        let manifest = run.seal(&shorts)?;
-        outcome.ended = Ended::Sealed;
-        outcome.counts = manifest.counts;
-        outcome.changes = manifest.changes;
+        outcome.is_sealed_as(&run.seal(&shorts, IsFollowed::No)?);
+        run.work.clear()?;
+        run.work.shrink()?;
     }
     outcome.requests = client.requests_sent() - sent_before;
     outcome.seconds = begun.elapsed().as_secs_f64();
     Ok(outcome)
+}
+
+impl Outcome {
+    fn is_sealed_as(&mut self, manifest: &Manifest) {
+        self.ended = Ended::Sealed;
+        self.name.clone_from(&manifest.name);
+        self.counts = manifest.counts;
+        self.changes = manifest.changes;
+    }
+}
+
+impl<'a> Run<'a> {
+    fn open(
+        backup: &'a Backup,
+        client: &Client,
+        options: &'a Options,
+        tell: &'a dyn Fn(Progress<'_>),
+    ) -> Result<Self, BackupError> {
+        remove_leftovers(backup)?;
+        let asker = Asker::new(client.clone(), options);
+        let base = backup.latest()?;
+        if let Some(base) = &base
+            && base.manifest().url != client.shown_url()
+        {
+            return Err(BackupError::OtherTarget {
+                path: backup.dir().to_path_buf(),
+                found: base.manifest().url.clone(),
+                asked: client.shown_url().to_owned(),
+            });
+        }
+        let store =
+            (!options.without_attachments).then(|| Store { asker: asker.clone(), dir: backup.dir().to_path_buf() });
+        Ok(Run {
+            backup,
+            options,
+            own: OwnHosts::of(client.shown_url()),
+            work: Work::open(&backup.work().join("run.sqlite"))?,
+            asker,
+            store,
+            base,
+            selection: Selection::default(),
+            sums: Arc::default(),
+            tell,
+            skew: SignedDuration::ZERO,
+            name: String::new(),
+            started: Timestamp::now(),
+        })
+    }
 }
 
 impl Run<'_> {
@@ -259,7 +284,24 @@ impl Run<'_> {
         self.base.as_ref().is_some_and(|base| base.manifest().selection == self.selection)
     }
 
-    fn seal(&self, shorts: &[Short]) -> Result<Manifest, BackupError> {
+    /// What was done so far.
+    fn outcome(&self) -> Outcome {
+        Outcome {
+            ended: Ended::Stopped,
+            name: self.name.clone(),
+            counts: Counts::default(),
+            changes: Changes::default(),
+            is_incremental: self.is_incremental(),
+            read: self.sums.read.load(Ordering::Relaxed),
+            files: self.sums.files.load(Ordering::Relaxed),
+            bytes: self.sums.bytes.load(Ordering::Relaxed),
+            failed: self.sums.failed.load(Ordering::Relaxed),
+            requests: 0,
+            seconds: 0.0,
+        }
+    }
+
+    fn seal(&self, shorts: &[Short], is_followed: IsFollowed) -> Result<Manifest, BackupError> {
         let (added, changed, removed) = self.work.changes()?;
         let manifest = Manifest {
             format: FORMAT.to_owned(),
@@ -273,13 +315,11 @@ impl Run<'_> {
             selection: self.selection.clone(),
             counts: Counts::default(),
             changes: if self.is_incremental() { Changes { added, changed, removed } } else { Changes::default() },
+            followed: is_followed == IsFollowed::Yes,
             files: Vec::new(),
         };
         let packing = if self.options.is_compressed { Packing::Gzip } else { Packing::Plain };
-        let manifest = seal::seal(self.backup, &self.work, self.base.as_ref(), shorts, manifest, packing)?;
-        self.work.clear()?;
-        self.work.shrink()?;
-        Ok(manifest)
+        seal::seal(self.backup, &self.work, self.base.as_ref(), shorts, manifest, packing)
     }
 }
 

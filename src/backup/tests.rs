@@ -15,6 +15,9 @@ use crate::freescout::{Client, Target};
 use crate::sandbox::{self, Fixture, Sandbox};
 use crate::upload::Stop;
 
+#[cfg(unix)]
+mod follow;
+
 /// A sandbox and a folder to copy it into.
 struct Rig {
     sandbox: Sandbox,

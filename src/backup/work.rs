@@ -13,6 +13,8 @@ use super::BackupError;
 use super::format::{Ours, SHARD};
 use crate::freescout::walk::Ids;
 
+mod turn;
+
 /// A kind of row that is kept by id in several files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Collection {

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::export;
+use crate::cli::follow;
 use crate::cli::interrupt::{self, Interrupt};
 use crate::cli::screen::{Screen, shortened};
 use crate::cli::settings::{self, Destination};
@@ -29,12 +30,15 @@ Examples:
   foxferry backup /srv/backup --keep-daily 14 --keep-weekly 8 --keep-monthly 24 --max-duration 5h
   foxferry backup /srv/backup --mailbox billing@example.org --since 2024-01-01
   foxferry backup /srv/backup --also csv=/srv/tables --also html=/srv/archive
+  foxferry backup /srv/backup --follow --public-url https://backup.example.org/hook
   foxferry backup list /srv/backup
   foxferry backup verify /srv/backup --sample 5%
   foxferry backup diff /srv/backup 2026-11-22 latest
   foxferry backup drill /srv/backup
 
-Nothing is ever written to FreeScout. The first run copies everything; each
+Nothing is ever written to FreeScout but, with `--follow`, a webhook that is
+removed at the end; what FreeScout signs its calls with is expected in
+FREESCOUT_WEBHOOK_SECRET. The first run copies everything; each
 later run lists everything, reads what differs, and shares unchanged files with
 the snapshot before. A run that was stopped or killed goes on with the next
 call. As a cron job it prints one line, or nothing with `-q`.
@@ -96,6 +100,8 @@ struct Make {
     /// Write the new snapshot as files too, in place of older ones: `csv=tables`, `xlsx=FILE`, …; can be repeated
     #[arg(long, value_name = "FORMAT=OUT", value_parser = export::also, help_heading = "How")]
     also: Vec<export::Also>,
+    #[command(flatten)]
+    follow: follow::FollowArgs,
     #[command(flatten)]
     keep: KeepArgs,
 }
@@ -172,7 +178,7 @@ fn share(text: &str) -> Result<f64, String> {
 }
 
 /// `5h`, `90m`, `1h 30m`.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let parsed = text.parse::<SignedDuration>().ok().and_then(|time| Duration::try_from(time).ok());
     parsed.filter(|time| !time.is_zero()).ok_or_else(|| "expected a time such as `5h`, `90m` or `1h30m`".to_owned())
 }
@@ -212,6 +218,9 @@ fn make(args: &Make, screen: &Screen) -> Result<Exit, Failure> {
         refresh: args.refresh,
         is_compressed: args.compress,
     };
+    if args.follow.is_asked() {
+        return follow::run(&args.follow, screen, &folder, &client, &options, args.keep.keep(), args.max_duration);
+    }
     let outcome = carry_out(args, screen, &folder, &client, &options)?;
     let pruned = match outcome.ended {
         Ended::Sealed if !args.keep.keep().is_empty() => {
@@ -251,7 +260,11 @@ fn carry_out(
             stop.ask();
         });
     }
-    let done = runtime.block_on(backup::run(folder, client, options, &stop, &|progress| view.show(&progress)));
+    let tell = |progress: Progress<'_>| view.show(&progress);
+    let done = runtime.block_on(async {
+        backup::remove_left(folder, client, &tell).await?;
+        backup::run(folder, client, options, &stop, &tell).await
+    });
     view.clear();
     done.map_err(|error| failure_of(&error))
 }
@@ -282,7 +295,7 @@ impl View {
         }
     }
 
-    fn show(&self, progress: &Progress<'_>) {
+    pub(super) fn show(&self, progress: &Progress<'_>) {
         match progress {
             Progress::Target { url, mailboxes } => {
                 self.event(&json!({"event": "target", "url": url, "mailboxes": mailboxes}));
@@ -296,6 +309,18 @@ impl View {
             Progress::Read { done, left } => self.moved("changed conversations", *done, done + left),
             Progress::Customers { done, of } => self.moved("customers", *done, *of),
             Progress::Sealing => self.detail(|| "writes the snapshot".to_owned()),
+            Progress::Listening { url } => {
+                self.event(&json!({"event": "listening", "url": url}));
+                self.detail(|| format!("FreeScout calls {url}"));
+            }
+            Progress::Sealed(outcome) => {
+                let Outcome { name, counts, changes, failed, read, files, .. } = outcome;
+                self.event(&json!({"event": "sealed", "snapshot": name, "counts": counts, "changes": changes,
+                    "conversations_read": read, "files_fetched": files, "failed": failed}));
+                if let Some(bar) = &self.bar {
+                    bar.set_message("waits for FreeScout's calls;");
+                }
+            }
             Progress::Warning(text) => {
                 self.event(&json!({"event": "warning", "message": text}));
                 if !self.is_quiet {
@@ -336,9 +361,13 @@ impl View {
     }
 
     fn line(&self, text: &str) {
-        let write = || {
+        self.aside(|| {
             let _ = writeln!(anstream::stderr(), "{text}");
-        };
+        });
+    }
+
+    /// Writes while no bar is in the way.
+    pub(super) fn aside(&self, write: impl FnOnce()) {
         match &self.bar {
             Some(bar) => bar.suspend(write),
             None => write(),
@@ -371,6 +400,13 @@ fn report(screen: &Screen, outcome: &Outcome, pruned: Option<&Pruned>) -> Result
     if screen.is_quiet {
         return Ok(());
     }
+    writeln!(screen.out(), "{}", line_of(outcome, pruned))?;
+    Ok(())
+}
+
+/// What a snapshot holds and what it cost, in a line.
+pub(super) fn line_of(outcome: &Outcome, pruned: Option<&Pruned>) -> String {
+    let Outcome { name, counts, changes, .. } = outcome;
     let mut line = format!("{name}: {} conversations", counts.conversations);
     if outcome.is_incremental {
         let _ = write!(line, " ({} added, {} changed, {} removed)", changes.added, changes.changed, changes.removed);
@@ -387,8 +423,7 @@ fn report(screen: &Screen, outcome: &Outcome, pruned: Option<&Pruned>) -> Result
             let _ = write!(line, "; {count} {what}");
         }
     }
-    writeln!(screen.out(), "{line}")?;
-    Ok(())
+    line
 }
 
 pub(super) fn open(dir: &Path) -> Result<backup::Backup, Failure> {

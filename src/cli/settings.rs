@@ -139,7 +139,7 @@ pub fn failure_of(error: &ApiError) -> Failure {
     }
 }
 
-fn variable(name: &str) -> Result<Option<String>, Failure> {
+pub fn variable(name: &str) -> Result<Option<String>, Failure> {
     env::text(name).map_err(|error| Failure::of(Exit::Usage, &error))
 }
 

@@ -10,6 +10,7 @@ mod described;
 mod exit_codes;
 mod export;
 mod first_steps;
+mod follow;
 mod imports;
 mod init;
 mod inspect;

@@ -44,6 +44,9 @@ const MOST_ROUNDS: u32 = 4;
 /// Clocks of the web server and the database may differ a little.
 const OVERLAP: SignedDuration = SignedDuration::from_secs(5);
 
+/// The short list that is read off a customer.
+pub(super) const CUSTOMER_FIELDS: &str = "customer_fields";
+
 /// What was read within this time is not read again without a reason.
 const RECENT: SignedDuration = SignedDuration::from_hours(20);
 
@@ -92,7 +95,7 @@ impl Run<'_> {
     }
 
     /// FreeScout's clock now.
-    fn now(&self) -> Timestamp {
+    pub(super) fn now(&self) -> Timestamp {
         Timestamp::now().saturating_add(self.skew).unwrap_or_else(|_| Timestamp::now())
     }
 
@@ -132,7 +135,7 @@ impl Run<'_> {
     }
 
     /// The mailboxes that are to be copied, and FreeScout's clock.
-    async fn mailboxes(&mut self) -> Done<(Vec<Value>, Timestamp)> {
+    pub(super) async fn mailboxes(&mut self) -> Done<(Vec<Value>, Timestamp)> {
         let mut walk = Walk::short(self.fetch(Rows::Mailboxes));
         let (mut all, mut date) = (Vec::new(), Timestamp::now());
         while let Some(turn) = walk.turn().await.map_err(BackupError::of_api)? {
@@ -166,9 +169,7 @@ impl Run<'_> {
 
     /// Goes on with an unfinished run for the same thing, or begins a new one.
     fn begin(&mut self, date: Timestamp) -> Done<()> {
-        let base = self.base.as_ref().map_or("", |base| base.name()).to_owned();
-        let asked = serde_json::to_string(&(&self.selection, self.asker.client.shown_url(), &base))
-            .map_err(|cause| BackupError::Bug { what: cause.to_string() })?;
+        let asked = self.asked_for()?;
         if self.work.meta("asked")?.as_deref() == Some(asked.as_str())
             && let (Some(name), Some(started)) = (self.work.meta("name")?, self.time("started")?)
             && !self.backup.snapshots_dir().join(&name).exists()
@@ -179,6 +180,25 @@ impl Run<'_> {
             return Ok(());
         }
         self.work.clear()?;
+        self.name_it(date)?;
+        self.hold_base()?;
+        self.work.together(|work| {
+            work.set_meta("name", &self.name)?;
+            work.set_meta("started", &self.started.to_string())?;
+            work.set_meta("asked", &asked)
+        })
+    }
+
+    /// What this run is for, as it is remembered: a run for anything else does not go on with what it has gathered.
+    pub(super) fn asked_for(&self) -> Done<String> {
+        let base = self.base.as_ref().map_or("", |base| base.name());
+        serde_json::to_string(&(&self.selection, self.asker.client.shown_url(), base))
+            .map_err(|cause| BackupError::Bug { what: cause.to_string() })
+    }
+
+    /// Gives the new snapshot a beginning and a name that comes after all others.
+    pub(super) fn name_it(&mut self, date: Timestamp) -> Done<()> {
+        let base = self.base.as_ref().map_or("", |base| base.name()).to_owned();
         self.started = seconds(date);
         let mut time = self.started;
         // Two runs in one second, or a clock that was set back.
@@ -194,12 +214,7 @@ impl Run<'_> {
             }
         }
         self.name = name_of(time);
-        self.hold_base()?;
-        self.work.together(|work| {
-            work.set_meta("name", &self.name)?;
-            work.set_meta("started", &self.started.to_string())?;
-            work.set_meta("asked", &asked)
-        })
+        Ok(())
     }
 
     fn time(&self, key: &str) -> Done<Option<Timestamp>> {
@@ -246,7 +261,7 @@ impl Run<'_> {
     }
 
     /// The short lists but customer fields, which are read off a customer.
-    async fn shorts(&self, mailboxes: &[Value]) -> Done<Vec<Short>> {
+    pub(super) async fn shorts(&self, mailboxes: &[Value]) -> Done<Vec<Short>> {
         let plain = |rows: &[Value]| rows.iter().map(ToString::to_string).collect();
         let users = self.short_list(Rows::Users).await?;
         let tags = self.short_list(Rows::Tags).await?;
@@ -416,7 +431,7 @@ impl Run<'_> {
     }
 
     /// Reads every conversation that was noted, when it is due.
-    async fn ask_one_by_one(&self) -> Done<()> {
+    pub(super) async fn ask_one_by_one(&self) -> Done<()> {
         let mut done = 0;
         loop {
             let now = self.now().as_second();
@@ -515,7 +530,7 @@ impl Run<'_> {
     }
 
     /// What was written since the run began, until nothing differs any more.
-    async fn changes_meanwhile(&self, rounds: u32) -> Done<()> {
+    pub(super) async fn changes_meanwhile(&self, rounds: u32) -> Done<()> {
         for _ in 0..rounds {
             let since = self.time("closing")?.unwrap_or(self.started);
             let begun = self.now();
@@ -543,6 +558,13 @@ impl Run<'_> {
         if total == self.work.count(Collection::Conversations)? {
             return Ok(());
         }
+        self.list_again().await?;
+        // What changes after that is compared again by the next run.
+        self.changes_meanwhile(MOST_ROUNDS / 2).await
+    }
+
+    /// Lists everything, and asks for what differs and for what the list does not show.
+    pub(super) async fn list_again(&self) -> Done<()> {
         let embed = Embed { threads: false, timelogs: true, tags: true };
         let fetch = self.fetch(Rows::Conversations(self.filter(embed)));
         let mut walk = Walk::new(fetch, PAGE, self.options.concurrency);
@@ -554,16 +576,25 @@ impl Run<'_> {
             self.compare(&turn)?;
         }
         self.work.ask_for_unlisted(&listed)?;
-        self.ask_one_by_one().await?;
-        // What changes after that is compared again by the next run.
-        self.changes_meanwhile(MOST_ROUNDS / 2).await
+        self.ask_one_by_one().await
     }
 
     /// All customers; each row is in the list as a whole.
-    async fn customers(&self, shorts: &mut Vec<Short>) -> Done<()> {
+    pub(super) async fn customers(&self, shorts: &mut Vec<Short>) -> Done<()> {
         self.work.relist_customers()?;
-        let filter =
-            CustomerFilter { sort: CustomerSort::CreatedAt, order: SortOrder::Ascending, ..CustomerFilter::default() };
+        let lines = self.customers_since(None).await?;
+        shorts.push(Short { name: CUSTOMER_FIELDS, lines });
+        Ok(())
+    }
+
+    /// Customers that were changed then or later, or all of them; and the customer fields that they have.
+    pub(super) async fn customers_since(&self, since: Option<Timestamp>) -> Done<Vec<String>> {
+        let filter = CustomerFilter {
+            updated_since: since.map(|since| since.saturating_sub(OVERLAP).unwrap_or(since)),
+            sort: CustomerSort::CreatedAt,
+            order: SortOrder::Ascending,
+            ..CustomerFilter::default()
+        };
         let mut walk = Walk::new(self.fetch(Rows::Customers(filter)), PAGE, self.options.concurrency);
         let mut fields: Option<Vec<String>> = None;
         while let Some(turn) = walk.turn().await.map_err(BackupError::of_api)? {
@@ -606,8 +637,7 @@ impl Run<'_> {
             })?;
             (self.tell)(Progress::Customers { done: turn.passed.min(turn.total), of: turn.total });
         }
-        shorts.push(Short { name: "customer_fields", lines: fields.unwrap_or_default() });
-        Ok(())
+        Ok(fields.unwrap_or_default())
     }
 }
 
