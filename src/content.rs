@@ -9,6 +9,8 @@ use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::input::Place;
+
 /// A handle on the bytes of one attachment.
 #[derive(Debug, Clone)]
 pub enum Content {
@@ -18,6 +20,15 @@ pub enum Content {
     File {
         /// Where the file is; chosen by the operator's archive, never by a name inside it.
         path: Arc<Path>,
+        /// Its length in bytes.
+        length: u64,
+    },
+    /// A stretch of a file: something that lies in a container, or was spooled out of one.
+    Section {
+        /// The container or the spool.
+        path: Arc<Path>,
+        /// The first byte.
+        start: u64,
         /// Its length in bytes.
         length: u64,
     },
@@ -62,7 +73,7 @@ impl Content {
     pub fn length(&self) -> Option<u64> {
         match self {
             Self::Bytes(bytes) => Some(bytes.len() as u64),
-            Self::File { length, .. } | Self::MailPart { length, .. } => Some(*length),
+            Self::File { length, .. } | Self::Section { length, .. } | Self::MailPart { length, .. } => Some(*length),
             Self::Link { .. } | Self::Missing { .. } => None,
         }
     }
@@ -75,6 +86,9 @@ impl Content {
         match self {
             Self::Bytes(bytes) => Ok(Box::new(Cursor::new(Arc::clone(bytes)))),
             Self::File { path, .. } => Ok(Box::new(File::open(path)?)),
+            Self::Section { path, start, length } => {
+                Ok(Box::new(Place { path: Arc::clone(path), start: *start, length: *length }.open()?))
+            }
             Self::MailPart { path, offset, message_length, is_mbox, part, .. } => {
                 let mut file = File::open(path)?;
                 file.seek(SeekFrom::Start(*offset))?;

@@ -1,18 +1,28 @@
-//! What the operator named as ARCHIVE: files, folders, or standard input.
+//! What the operator named as ARCHIVE: files, folders, containers of files, or standard input.
 //!
 //! Promises:
 //!
-//! - Files come in a stable order: as named, and inside a folder by path.
+//! - Files come in a stable order: as named, and inside a folder or container by path.
 //! - Symbolic links inside a folder are not followed, hidden files are not read.
 //! - Nothing inside an archive chooses a path on this machine.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use walkdir::WalkDir;
+
+use crate::content::Content;
+use crate::record::Oddity;
+pub use containers::Unpacking;
+pub use portion::{Place, Portion};
+
+mod containers;
+mod portion;
+mod workbook;
 
 /// How many bytes of each file detection may look at.
 const HEAD_BYTES: u64 = 64 * 1024;
@@ -24,21 +34,29 @@ const HEAD_FILES: usize = 256;
 #[derive(Debug, Clone)]
 pub struct Input {
     files: Vec<InputFile>,
-    /// Keeps a spooled standard input alive for as long as anybody reads it.
+    is_piped: bool,
+    /// Keeps what was spooled alive for as long as anybody reads it.
     spool: Option<Arc<tempfile::TempPath>>,
+    spooled: u64,
+    oddities: Vec<Oddity>,
+    containers: Vec<&'static str>,
 }
 
 /// One file of an archive.
 #[derive(Debug, Clone)]
 pub struct InputFile {
-    /// Where it is.
+    /// Where it is; what came out of a container lies in the container or in a spool.
     pub path: Arc<Path>,
-    /// How the operator would name it: as typed, or relative to the folder typed.
+    /// Its first byte there; a file of its own begins at 0.
+    pub start: u64,
+    /// How the operator would name it: as typed, or relative to the folder or container typed.
     pub shown: Arc<str>,
     /// Its length in bytes when the input was opened.
     pub length: u64,
-    /// When it was last changed, if the file system says so.
+    /// When it, or its container, was last changed, if the file system says so.
     pub modified: Option<SystemTime>,
+    /// Of something out of a container: what it is called from one run to the next.
+    part_of: Option<Arc<str>>,
 }
 
 /// An ARCHIVE that cannot be used.
@@ -60,8 +78,29 @@ pub enum InputError {
         /// As typed.
         path: String,
     },
-    /// Standard input could not be kept for reading it out of order.
-    #[error("standard input could not be spooled to `{scratch}`")]
+    /// A container that cannot be opened up.
+    #[error("`{path}` cannot be used: {problem}")]
+    Container {
+        /// As typed, or as it is called in its folder.
+        path: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// What must be spooled would fill the disk.
+    #[error("`{scratch}` has {free} MiB of room, and unpacking needs {wanted}; name another folder with `--scratch`")]
+    NoRoom {
+        /// The folder for temporary files.
+        scratch: String,
+        /// What is free, in MiB.
+        free: u64,
+        /// What is needed, in MiB.
+        wanted: u64,
+    },
+    /// The operator asked to stop while something was unpacked.
+    #[error("interrupted while unpacking")]
+    Interrupted,
+    /// What cannot be sought could not be kept for reading it out of order.
+    #[error("nothing can be spooled to `{scratch}`")]
     Spool {
         /// The folder for temporary files.
         scratch: String,
@@ -72,26 +111,41 @@ pub enum InputError {
 }
 
 impl Input {
-    /// Opens every ARCHIVE; `-` is standard input, which is spooled to `scratch` first.
+    /// Opens every ARCHIVE; `-` is standard input. What cannot be sought is spooled to `scratch`.
     pub fn open(archives: &[PathBuf], scratch: &Path) -> Result<Self, InputError> {
-        let mut files = Vec::new();
-        let mut spool = None;
+        Self::open_watched(archives, scratch, &|_| ControlFlow::Continue(()))
+    }
+
+    /// Opens every ARCHIVE, and tells now and then how much is spooled; the watcher may ask to stop.
+    pub fn open_watched(
+        archives: &[PathBuf],
+        scratch: &Path,
+        watch: &dyn Fn(Unpacking) -> ControlFlow<()>,
+    ) -> Result<Self, InputError> {
+        let mut unpacker = containers::Unpacker::new(scratch, watch);
         for archive in archives {
             if archive.as_os_str() == "-" {
-                let (file, path) = spool_stdin(scratch)?;
-                files.push(file);
-                spool = Some(Arc::new(path));
+                unpacker.take_stream(&mut io::stdin().lock())?;
             } else if archive.is_dir() {
-                let before = files.len();
+                let mut files = Vec::new();
                 collect_folder(archive, &mut files)?;
-                if files.len() == before {
+                if files.is_empty() {
                     return Err(InputError::EmptyFolder { path: archive.display().to_string() });
                 }
+                unpacker.take_folder(files, 0, "")?;
             } else {
-                files.push(InputFile::open(archive, &archive.display().to_string())?);
+                unpacker.take_named(InputFile::of_disk(archive, &archive.display().to_string())?, 0)?;
             }
         }
-        Ok(Self { files, spool })
+        let unpacked = unpacker.finish()?;
+        Ok(Self {
+            files: unpacked.files,
+            is_piped: archives.iter().any(|archive| archive.as_os_str() == "-"),
+            spool: unpacked.spool,
+            spooled: unpacked.spooled,
+            oddities: unpacked.oddities,
+            containers: unpacked.kinds,
+        })
     }
 
     /// The files in their stable order.
@@ -101,7 +155,22 @@ impl Input {
 
     /// Whether anything of it came through standard input: its bytes are here only as long as this lives.
     pub fn is_piped(&self) -> bool {
-        self.spool.is_some()
+        self.is_piped
+    }
+
+    /// How many bytes were copied to the folder for temporary files, if any had to be.
+    pub fn spooled(&self) -> Option<u64> {
+        self.spool.as_ref().map(|_| self.spooled)
+    }
+
+    /// What is odd about the containers: members that cannot be read, ends that are missing.
+    pub fn oddities(&self) -> &[Oddity] {
+        &self.oddities
+    }
+
+    /// The kinds of containers that were opened: `zip`, `gzip`, `tar`, `zstd`, `spreadsheet`.
+    pub fn containers(&self) -> &[&'static str] {
+        &self.containers
     }
 
     /// The sum of all lengths in bytes.
@@ -126,11 +195,11 @@ impl Input {
         const END_BYTES: u64 = 4096;
         let mut hasher = blake3::Hasher::new();
         for file in &self.files {
-            hasher.update(file.path.as_os_str().as_encoded_bytes());
+            hasher.update(file.identity().as_bytes());
             hasher.update(&file.length.to_le_bytes());
             let modified = file.modified.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
             hasher.update(&modified.unwrap_or_default().as_nanos().to_le_bytes());
-            let mut open = File::open(&file.path)?;
+            let mut open = file.open()?;
             let mut end = Vec::new();
             Read::by_ref(&mut open).take(END_BYTES).read_to_end(&mut end)?;
             open.seek(SeekFrom::Start(file.length.saturating_sub(END_BYTES)))?;
@@ -144,21 +213,66 @@ impl Input {
 impl InputFile {
     /// The beginning of the file, for telling formats apart.
     pub fn head(&self) -> io::Result<HeadFile> {
-        let mut start = Vec::new();
-        File::open(&self.path)?.take(HEAD_BYTES).read_to_end(&mut start)?;
+        let start = self.start_bytes(HEAD_BYTES)?;
         Ok(HeadFile { shown: Arc::clone(&self.shown), length: self.length, start })
     }
 
-    fn open(path: &Path, shown: &str) -> Result<Self, InputError> {
+    /// Opens it for reading and seeking, from its first byte to its last.
+    pub fn open(&self) -> io::Result<Portion> {
+        self.place().open()
+    }
+
+    /// Where its bytes lie.
+    pub fn place(&self) -> Place {
+        Place { path: Arc::clone(&self.path), start: self.start, length: self.length }
+    }
+
+    /// Its bytes as an attachment's.
+    pub fn content(&self) -> Content {
+        if self.part_of.is_some() {
+            Content::Section { path: Arc::clone(&self.path), start: self.start, length: self.length }
+        } else {
+            Content::File { path: Arc::clone(&self.path), length: self.length }
+        }
+    }
+
+    /// Whether it is a file of its own, with others beside it in a folder.
+    pub fn is_in_folder(&self) -> bool {
+        self.part_of.is_none()
+    }
+
+    fn start_bytes(&self, most: u64) -> io::Result<Vec<u8>> {
+        let mut start = Vec::new();
+        self.open()?.take(most).read_to_end(&mut start)?;
+        Ok(start)
+    }
+
+    /// What it is called from one run to the next, whatever it was spooled to.
+    fn identity(&self) -> String {
+        match &self.part_of {
+            Some(name) => name.to_string(),
+            None => self.path.display().to_string(),
+        }
+    }
+
+    /// Something out of a container.
+    fn part(shown: &str, place: Place, modified: Option<SystemTime>, identity: &str) -> Self {
+        let Place { path, start, length } = place;
+        Self { path, start, shown: Arc::from(shown), length, modified, part_of: Some(Arc::from(identity)) }
+    }
+
+    fn of_disk(path: &Path, shown: &str) -> Result<Self, InputError> {
         let unreadable = |cause| InputError::Unreadable { path: shown.to_owned(), cause };
         // Opened, not only asked about: a file without read permission is better refused now.
         let metadata = File::open(path).and_then(|file| file.metadata()).map_err(unreadable)?;
         let path = std::path::absolute(path).map_err(unreadable)?;
         Ok(Self {
             path: Arc::from(path),
+            start: 0,
             shown: Arc::from(shown),
             length: metadata.len(),
             modified: metadata.modified().ok(),
+            part_of: None,
         })
     }
 }
@@ -171,20 +285,10 @@ fn collect_folder(folder: &Path, files: &mut Vec<InputFile>) -> Result<(), Input
             .map_err(|cause| InputError::Unreadable { path: folder.display().to_string(), cause: cause.into() })?;
         if entry.file_type().is_file() {
             let shown = entry.path().strip_prefix(folder).unwrap_or(entry.path());
-            files.push(InputFile::open(entry.path(), &shown.display().to_string())?);
+            files.push(InputFile::of_disk(entry.path(), &shown.display().to_string())?);
         }
     }
     Ok(())
-}
-
-fn spool_stdin(scratch: &Path) -> Result<(InputFile, tempfile::TempPath), InputError> {
-    let failed = |cause| InputError::Spool { scratch: scratch.display().to_string(), cause };
-    let mut spool = tempfile::NamedTempFile::new_in(scratch).map_err(failed)?;
-    let length = io::copy(&mut io::stdin().lock(), &mut spool).map_err(failed)?;
-    spool.flush().map_err(failed)?;
-    let path = spool.into_temp_path();
-    let file = InputFile { path: Arc::from(path.to_path_buf()), shown: Arc::from("-"), length, modified: None };
-    Ok((file, path))
 }
 
 /// The beginnings of an archive's files, all that detection may look at.

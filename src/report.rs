@@ -36,6 +36,18 @@ impl Reporter for Silence {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
+    /// A container is being unpacked.
+    Unpacking {
+        /// Bytes written so far.
+        bytes: u64,
+    },
+    /// Parts of the archive could not be read where they lie and were copied.
+    Unpacked {
+        /// Bytes written.
+        bytes: u64,
+        /// The folder for temporary files.
+        folder: &'a std::path::Path,
+    },
     /// The archive's bytes read so far by the indexing pass.
     Indexing {
         /// Bytes read.

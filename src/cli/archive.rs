@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use foxferry::input::{Input, InputError};
+use foxferry::input::{Input, InputError, Unpacking};
 use foxferry::mapping::Mapping;
 use foxferry::pipeline::{self, Selection};
 use foxferry::report::{Event, Reporter};
@@ -13,7 +13,11 @@ use foxferry::source::{self, Order, Reader, Reading, Shape, Source, SourceError,
 
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::interrupt::Interrupt;
+use crate::cli::screen::Screen;
 use crate::cli::{ArchiveArgs, SelectionArgs};
+
+/// Spooling less than this many bytes is nobody's concern.
+const WORTH_SAYING: u64 = 64 << 20;
 
 /// An archive whose format is known.
 pub struct Archive {
@@ -27,17 +31,31 @@ pub struct Archive {
 }
 
 impl Archive {
-    /// Finds the files and tells the format.
-    pub fn open(args: &ArchiveArgs) -> Result<Self, Failure> {
+    /// Finds the files, unpacks what has to be, and tells the format.
+    pub fn open(args: &ArchiveArgs, screen: &Screen, interrupt: &Interrupt) -> Result<Self, Failure> {
         let scratch = args.scratch.clone().unwrap_or_else(std::env::temp_dir);
         if !scratch.is_dir() {
             return Err(Failure::new(Exit::Usage, format_args!("`{}` is not a folder", scratch.display()))
                 .hint("`--scratch` names an existing folder for temporary files"));
         }
-        let input = Input::open(&args.archives, &scratch).map_err(|error| {
-            let exit = if matches!(error, InputError::Spool { .. }) { Exit::Stopped } else { Exit::Unusable };
+        let terminal = screen.terminal();
+        let watch = |unpacking: Unpacking| {
+            terminal.event(&Event::Unpacking { bytes: unpacking.bytes });
+            interrupt.flow()
+        };
+        let opened = Input::open_watched(&args.archives, &scratch, &watch);
+        terminal.clear();
+        let input = opened.map_err(|error| {
+            let exit = match error {
+                InputError::Interrupted => Exit::Interrupted,
+                InputError::Spool { .. } | InputError::NoRoom { .. } => Exit::Stopped,
+                _ => Exit::Unusable,
+            };
             Failure::of(exit, &error)
         })?;
+        if let Some(bytes) = input.spooled().filter(|bytes| *bytes >= WORTH_SAYING) {
+            terminal.event(&Event::Unpacked { bytes, folder: &scratch });
+        }
         let shown = args.archives.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" ");
         let source = match &args.format {
             Some(name) => source::by_name(name).expect("the command line takes known formats only"),
@@ -108,7 +126,9 @@ impl Archive {
             interrupt.flow()
         };
         let reading = Reading { shape, order, index, scratch: &self.scratch, watch: &watch };
-        let reader = self.source.open(self.input.clone(), &reading).map_err(|error| failure_of(&error))?;
+        let mut reader = self.source.open(self.input.clone(), &reading).map_err(|error| failure_of(&error))?;
+        reader.facts.variants.extend(self.input.containers().iter().map(|kind| (*kind).to_owned()));
+        reader.facts.oddities.extend_from_slice(self.input.oddities());
         Ok(reader)
     }
 }

@@ -224,7 +224,7 @@ fn tell(args: &Test, files: usize, sums: &Sums, screen: &Screen) -> Result<(), F
 pub fn case(args: &Case, screen: &Screen) -> Result<Exit, Failure> {
     let runtime = interrupt::runtime()?;
     let interrupt = Interrupt::listen(&runtime, leave_at_the_second)?;
-    let archive = Archive::open(&args.archive)?;
+    let archive = Archive::open(&args.archive, screen, &interrupt)?;
     let mapping = archive.mapping(&args.archive)?;
     let selection = archive::selection(&SelectionArgs {
         limit: None,

@@ -47,7 +47,7 @@ pub fn run(args: &Check, screen: &Screen) -> Result<Exit, Failure> {
     let runtime = interrupt::runtime()?;
     let interrupt = Interrupt::listen(&runtime, leave_at_the_second)?;
     let directory = if args.create_agents { args.target.directory(&runtime)? } else { None };
-    let archive = archive::Archive::open(&args.archive)?;
+    let archive = archive::Archive::open(&args.archive, screen, &interrupt)?;
     let mapping = archive.mapping(&args.archive)?;
     let listeners = screen.listeners(&args.findings)?;
     let reporter = &*listeners.reporter;

@@ -105,7 +105,7 @@ pub fn run(args: &Import, screen: &Screen) -> Result<Exit, Failure> {
     let stop = Stop::new();
     let asked = stop.clone();
     let interrupt = Interrupt::listen(&runtime, move |times| if times == 1 { asked.ask() } else { asked.now() })?;
-    let archive = Archive::open(&args.archive)?;
+    let archive = Archive::open(&args.archive, screen, &interrupt)?;
     let mapping = archive.mapping(&args.archive)?;
     let listeners = screen.listeners(&args.findings)?;
     // Kept to the end: a rehearsal leaves nothing behind.

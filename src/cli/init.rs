@@ -71,7 +71,7 @@ pub fn run(args: &Init, screen: &Screen) -> Result<Exit, Failure> {
     let runtime = interrupt::runtime()?;
     let interrupt = Interrupt::listen(&runtime, check::leave_at_the_second)?;
     let target = args.target.directory(&runtime)?;
-    let archive = Archive::open(&args.archive)?;
+    let archive = Archive::open(&args.archive, screen, &interrupt)?;
     let base = archive.mapping(&args.archive)?;
     let columns = columns(&archive, base.shape())?;
     let shape = shape_of(&base, &columns)?;

@@ -56,7 +56,7 @@ pub fn run(args: &Inspect, screen: &Screen) -> Result<Exit, Failure> {
     }
     let runtime = interrupt::runtime()?;
     let interrupt = Interrupt::listen(&runtime, check::leave_at_the_second)?;
-    let archive = archive::Archive::open(&args.archive)?;
+    let archive = archive::Archive::open(&args.archive, screen, &interrupt)?;
     let name = archive.source.name();
     let shape = if args.archive.mapping.is_some() || Mapping::built_in().iter().any(|(known, _)| *known == name) {
         archive.mapping(&args.archive)?.shape().clone()

@@ -151,7 +151,7 @@ fn read(
         mapping: Some(file.to_owned()),
         scratch: args.scratch.clone(),
     };
-    let archive = Archive::open(&archive_args)?;
+    let archive = Archive::open(&archive_args, screen, interrupt)?;
     let mapping = archive.mapping(&archive_args)?;
     let terminal = screen.terminal();
     let reader = archive.read(mapping.shape(), Order::Archive, None, &*terminal, interrupt)?;

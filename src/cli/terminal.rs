@@ -66,6 +66,7 @@ struct State {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Nothing,
+    Unpacking,
     Indexing,
     Records,
 }
@@ -147,6 +148,8 @@ impl Terminal {
         state.last_line = Instant::now();
         if matches!(self.style, Style::Bar) {
             let template = match phase {
+                // How much it will come to is nowhere said.
+                Phase::Unpacking => "unpacking {spinner} {bytes} {bytes_per_sec}",
                 Phase::Indexing => "indexing {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta} left",
                 // Rate and forecast are the work's own: it knows of hours of rest.
                 _ => "{bar:30} {human_pos}/{human_len}  {msg}",
@@ -181,6 +184,19 @@ impl Reporter for Terminal {
         let mut guard = self.lock();
         let state = &mut *guard;
         match event {
+            Event::Unpacking { bytes } => {
+                if state.phase != Phase::Unpacking {
+                    self.begin(state, Phase::Unpacking, 0);
+                }
+                if let Some(bar) = &state.bar {
+                    bar.set_position(*bytes);
+                }
+                self.line(state, |_| format!("unpacking: {}", HumanBytes(*bytes)));
+            }
+            Event::Unpacked { bytes, folder } => {
+                let text = format!("unpacked {} to {} until the end of this run", HumanBytes(*bytes), folder.display());
+                self.message(state, &text);
+            }
             Event::Indexing { bytes, of } => {
                 if state.phase != Phase::Indexing {
                     self.begin(state, Phase::Indexing, *of);

@@ -8,7 +8,7 @@
 //!
 //! `docs/records.md` describes the format, and [`SCHEMA`] is its JSON Schema.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::io::{self, Read as _, Write};
 use std::path::{Component, Path, PathBuf};
 
@@ -217,12 +217,19 @@ fn bytes_of(content: &Content, room: &mut u64) -> Result<Vec<u8>, String> {
 pub struct Files {
     /// Resolved; `None`: no file is read.
     folder: Option<PathBuf>,
+    /// What lies beside the records in their container, by name.
+    members: Option<BTreeMap<String, Content>>,
 }
 
 impl Files {
     /// Files of this folder and those below it.
     pub fn inside(folder: &Path) -> Self {
-        Self { folder: folder.canonicalize().ok() }
+        Self { folder: folder.canonicalize().ok(), members: None }
+    }
+
+    /// The members of a container, by the names that records give them.
+    pub fn among(members: impl IntoIterator<Item = (String, Content)>) -> Self {
+        Self { folder: None, members: Some(members.into_iter().collect()) }
     }
 
     /// No files at all, as for records that come through a pipe.
@@ -232,6 +239,10 @@ impl Files {
 
     /// The content of a file, or why it is not read.
     fn content(&self, name: &str) -> Result<Content, String> {
+        if let Some(members) = &self.members {
+            let found = members.get(name.trim_start_matches("./")).cloned();
+            return found.ok_or_else(|| format!("`{name}` is not read: it is no file in the folder of the records"));
+        }
         let Some(folder) = &self.folder else {
             return Err(format!("`{name}` cannot be found: what comes through a pipe has no folder; use `data`"));
         };

@@ -28,6 +28,12 @@ impl<W: Write + Send> JsonLines<W> {
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 enum Line<'a> {
+    Unpacking {
+        bytes: u64,
+    },
+    Unpacked {
+        bytes: u64,
+    },
     Indexing {
         bytes: u64,
         of: u64,
@@ -92,6 +98,8 @@ enum Line<'a> {
 impl<W: Write + Send> Reporter for JsonLines<W> {
     fn event(&self, event: &Event<'_>) {
         let line = match event {
+            Event::Unpacking { bytes } => Line::Unpacking { bytes: *bytes },
+            Event::Unpacked { bytes, .. } => Line::Unpacked { bytes: *bytes },
             Event::Indexing { bytes, of } => Line::Indexing { bytes: *bytes, of: *of },
             Event::Opened { format, records } => Line::Opened { format, records: *records },
             Event::Target { url, mailboxes, users } => Line::Target { url, mailboxes: *mailboxes, users: *users },

@@ -27,17 +27,16 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{Catalog, CatalogError, Group, Groups, Piece, key};
 use crate::finding::codes;
-use crate::input::{Head, HeadFile, Input, InputFile};
+use crate::input::{self, Head, HeadFile, Input, InputFile, Portion};
 use crate::record::{Oddity, Origin, Record};
 use crate::source::contacts::Contacts;
 use crate::source::joined::shape::{AttachmentNames, Joins, Listed, Message, PersonNames, Place, Several, Ticket};
@@ -392,8 +391,8 @@ fn survey_dates(
     Ok(None)
 }
 
-fn next_row(rows: &mut Rows<File>, table: &Table) -> Result<Option<Row>, SourceError> {
-    rows.next_row().map_err(|cause| SourceError::Io { path: table.path.clone(), cause })
+fn next_row(rows: &mut Rows<Portion>, table: &Table) -> Result<Option<Row>, SourceError> {
+    rows.next_row().map_err(|cause| SourceError::Io { path: table.place.path.to_path_buf(), cause })
 }
 
 fn watch(reading: &Reading<'_>, bytes: u64) -> Result<(), SourceError> {
@@ -486,7 +485,7 @@ fn index(
 /// When the row was written, in unix seconds; every date of the row is looked at, so that none stays doubtful.
 fn order_key(
     table: &Table,
-    rows: &Rows<File>,
+    rows: &Rows<Portion>,
     settings: &Settings,
     order: Option<DayOrder>,
     pass: &mut Pass,
@@ -514,7 +513,7 @@ fn order_key(
     Ok(at)
 }
 
-fn first_filled(table: &Table, rows: &Rows<File>, role: Role) -> Option<(String, usize)> {
+fn first_filled(table: &Table, rows: &Rows<Portion>, role: Role) -> Option<(String, usize)> {
     table.layout.columns(role).iter().find_map(|&column| {
         let text = table.cell(rows, column);
         (!build::trim(&text).is_empty()).then_some((text, column))
@@ -527,7 +526,7 @@ fn is_blank(row: &[u8], delimiter: u8) -> bool {
 }
 
 /// A row that sums up the rows above: no id but such a word, and neither subject nor text.
-fn is_totals_row(table: &Table, rows: &Rows<File>, id: Option<&str>) -> bool {
+fn is_totals_row(table: &Table, rows: &Rows<Portion>, id: Option<&str>) -> bool {
     const WORDS: &[&str] = &[
         "total",
         "totals",
@@ -642,7 +641,7 @@ struct OpenTable {
     reading: build::Reading,
     index: u32,
     shown: Arc<str>,
-    path: PathBuf,
+    place: input::Place,
     window: Window,
     /// Where the first table's columns are in this one, if not in the same places.
     places: Option<Vec<usize>>,
@@ -652,7 +651,7 @@ struct OpenTable {
 /// A stretch of a file in memory: rows that follow each other cost one read together.
 #[derive(Default)]
 struct Window {
-    file: Option<File>,
+    file: Option<Portion>,
     start: u64,
     bytes: Vec<u8>,
 }
@@ -661,7 +660,7 @@ impl Window {
     /// How much is read ahead when rows follow each other, in bytes.
     const AHEAD: usize = 256 * 1024;
 
-    fn read(&mut self, path: &Path, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+    fn read(&mut self, place: &input::Place, offset: u64, length: usize) -> io::Result<Vec<u8>> {
         let end = self.start + self.bytes.len() as u64;
         if offset >= self.start && offset + length as u64 <= end {
             let from = (offset - self.start) as usize;
@@ -672,7 +671,7 @@ impl Window {
         let wanted = if is_near { length.max(Self::AHEAD) } else { length.max(4096) };
         let file = match &mut self.file {
             Some(file) => file,
-            none => none.insert(File::open(path)?),
+            none => none.insert(place.open()?),
         };
         file.seek(SeekFrom::Start(offset))?;
         self.bytes.clear();
@@ -738,7 +737,7 @@ impl Records {
             }
             let bytes = table
                 .window
-                .read(&table.path, piece.offset, piece.length as usize)
+                .read(&table.place, piece.offset, piece.length as usize)
                 .map_err(|cause| ReadError::Io { origin: origin.clone(), cause })?;
             match table.reading.text_row(bytes, origin.clone()) {
                 Some(mut row) => {

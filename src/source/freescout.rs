@@ -260,6 +260,13 @@ fn site(text: &[u8]) -> Option<String> {
 /// The newest snapshot of the backup that the marker is of.
 fn of_backup(marker: &InputFile, scratch: &Path) -> Result<Archive, SourceError> {
     let failed = |cause| io_error(&marker.path, io::Error::other(cause));
+    if !marker.is_in_folder() {
+        return Err(SourceError::WrongFormat {
+            origin: Origin::whole(&marker.shown),
+            expected: "the folder of a backup",
+            found: "a backup inside a container; unpack it first".to_owned(),
+        });
+    }
     let folder = marker.path.parent().unwrap_or(Path::new("/"));
     let snapshot = Backup::open(folder).and_then(|backup| backup.snapshot("latest")).map_err(failed)?;
     let manifest = snapshot.manifest();
@@ -381,7 +388,7 @@ impl Pass<'_> {
 
     fn walk(&mut self, part: &Part, file: &InputFile, path: &[Step], kind: Option<u8>) -> Result<(), SourceError> {
         let failed = |cause| io_error(&file.path, cause);
-        let mut scanner = Scanner::new(File::open(&file.path).map_err(failed)?).map_err(failed)?;
+        let mut scanner = Scanner::new(file.open().map_err(failed)?).map_err(failed)?;
         let mut told = 0;
         walk::<_, SourceError>(&mut scanner, path, LINE_LIMIT, |span, found| {
             if span.offset >= told + WATCH_EVERY {

@@ -545,20 +545,21 @@ fn decoded(data: &str) -> Option<Vec<u8>> {
 
 /// The bytes of an attachment's file, out of the JSON in which the API gives them.
 fn bare(desk: &mut Desk<'_>, content: Content, name: &str, origin: &Origin) -> Content {
-    let Content::File { path, length } = &content else { return content };
-    if *length > WRAPPED_LIMIT {
+    if content.length().is_none_or(|length| length > WRAPPED_LIMIT) {
         return content;
     }
     let begins_so = || -> std::io::Result<bool> {
         let mut start = Vec::new();
-        std::io::Read::read_to_end(&mut std::io::Read::take(std::fs::File::open(path)?, 64), &mut start)?;
+        std::io::Read::read_to_end(&mut std::io::Read::take(content.open()?, 64), &mut start)?;
         let start: Vec<u8> = start.into_iter().filter(|byte| !byte.is_ascii_whitespace()).collect();
         Ok(start.starts_with(b"{\"data\":\""))
     };
     if !begins_so().unwrap_or(false) {
         return content;
     }
-    let wrapped = std::fs::read(path).ok().and_then(|bytes| serde_json::from_slice::<Map<String, Value>>(&bytes).ok());
+    let mut bytes = Vec::new();
+    let read = content.open().and_then(|mut open| std::io::Read::read_to_end(&mut open, &mut bytes));
+    let wrapped = read.ok().and_then(|_| serde_json::from_slice::<Map<String, Value>>(&bytes).ok());
     let Some(data) = wrapped.filter(|it| it.len() == 1).and_then(|it| it.get("data").and_then(text)) else {
         return content;
     };

@@ -12,7 +12,6 @@
 //!   an oddity.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -334,7 +333,7 @@ impl Pass<'_> {
             return Ok(count);
         }
         let failed = |cause| SourceError::Io { path: file.path.to_path_buf(), cause };
-        let mut scanner = Scanner::new(File::open(&file.path).map_err(failed)?).map_err(failed)?;
+        let mut scanner = Scanner::new(file.open().map_err(failed)?).map_err(failed)?;
         let walked = walk(&mut scanner, &collection.at.steps(), problem::ELEMENT_LIMIT, |span, found| {
             if span.offset >= told + WATCH_EVERY {
                 told = span.offset;

@@ -7,7 +7,6 @@
 //! A record's `fields`: `folder` (the file of its first message), `labels` (Gmail's own labels), `list_id`,
 //! `mailing_list`, `auto_submitted`, `precedence`, `x_spam_flag`; those of an entry are listed in [`crate::mail`].
 
-use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -18,7 +17,7 @@ use serde_json::{Value, json};
 
 use crate::catalog::{Catalog, Piece};
 use crate::finding::codes;
-use crate::input::{Head, Input, InputFile};
+use crate::input::{Head, Input, InputFile, Portion};
 use crate::mail::threads::{self, Counts, IndexError, Met, ReadAgain, Threads};
 use crate::record::{Oddity, Origin};
 use crate::source::{Facts, Reader, Reading, Source, SourceError};
@@ -141,7 +140,7 @@ fn take_all<'i>(
     let mut bytes_before = 0;
     for (number, file) in input.files().iter().enumerate() {
         let failed = |cause| io_error(Some(file), cause);
-        let open = File::open(&file.path).map_err(failed)?;
+        let open = file.open().map_err(failed)?;
         let mut messages = match Messages::open(open).map_err(failed)? {
             Ok(messages) => messages,
             Err(stranger) => {
@@ -225,7 +224,7 @@ fn kept_facts(catalog: &Catalog) -> Result<Option<Facts>, SourceError> {
 }
 
 /// Reads a stretch of a file.
-fn read_at(file: &mut File, offset: u64, length: u64) -> io::Result<Vec<u8>> {
+fn read_at(file: &mut Portion, offset: u64, length: u64) -> io::Result<Vec<u8>> {
     file.seek(SeekFrom::Start(offset))?;
     let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
     file.take(length).read_to_end(&mut bytes)?;

@@ -8,7 +8,6 @@
 //! - A record that stands several times comes once: the one that changed last, else the last.
 //! - The source's name of a record is its own, so that records made of another archive stay what they were.
 
-use std::fs::File;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -82,7 +81,7 @@ impl Source for Records {
         let records = catalog.group_count()?;
         let duplicates = found.saturating_sub(records);
         let facts = Facts { records, counts: vec![("duplicates", duplicates)], ..Facts::default() };
-        let folders = input.files().iter().map(files_beside).collect();
+        let folders = input.files().iter().map(|file| files_beside(file, &input)).collect();
         let groups = catalog.into_groups(reading.order);
         let passing = groups.passing();
         let records = Lines { groups, shelf: Shelf::new(input), folders };
@@ -156,7 +155,15 @@ fn record_files(input: &Input) -> Result<Vec<usize>, SourceError> {
     Ok(files)
 }
 
-fn files_beside(file: &InputFile) -> Files {
+fn files_beside(file: &InputFile, input: &Input) -> Files {
+    if !file.is_in_folder() && file.shown.as_ref() != "-" {
+        let folder = file.shown.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let beside = input.files().iter().filter_map(|other| {
+            let name = other.shown.strip_prefix(folder)?.trim_start_matches('/');
+            (!name.is_empty() && other.shown != file.shown).then(|| (name.to_owned(), other.content()))
+        });
+        return Files::among(beside);
+    }
     match file.path.parent() {
         Some(folder) if &*file.shown != "-" => Files::inside(folder),
         _ => Files::none(),
@@ -194,7 +201,7 @@ fn index_file(
     bytes_before: u64,
 ) -> Result<u64, SourceError> {
     let failed = |cause| SourceError::Io { path: file.path.to_path_buf(), cause };
-    let mut scanner = Scanner::new(File::open(&file.path).map_err(failed)?).map_err(failed)?;
+    let mut scanner = Scanner::new(file.open().map_err(failed)?).map_err(failed)?;
     let mut told = 0;
     let walked = walk::<_, SourceError>(&mut scanner, &[], RECORD_LIMIT, |span, found| {
         if span.offset >= told + WATCH_EVERY {

@@ -1,12 +1,11 @@
 //! The files of an archive, read by the places that a catalog names.
 
-use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 
 use serde_json::{Map, Value};
 
 use crate::catalog::Piece;
-use crate::input::Input;
+use crate::input::{Input, Portion};
 use crate::json::{self, Forgiven};
 use crate::record::{Origin, RecordId};
 use crate::source::ReadError;
@@ -17,7 +16,7 @@ const OPEN_FILES: usize = 16;
 /// The files of the archive, read by position.
 pub(crate) struct Shelf {
     pub input: Input,
-    open: Vec<(u32, File)>,
+    open: Vec<(u32, Portion)>,
 }
 
 impl Shelf {
@@ -43,7 +42,7 @@ impl Shelf {
                 if self.open.len() == OPEN_FILES {
                     self.open.remove(0);
                 }
-                self.open.push((piece.file, File::open(&self.input.files()[piece.file as usize].path)?));
+                self.open.push((piece.file, self.input.files()[piece.file as usize].open()?));
                 self.open.len() - 1
             }
         };

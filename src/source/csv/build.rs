@@ -1,7 +1,6 @@
 //! Makes a record of the rows that belong to it.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -472,7 +471,7 @@ impl Builder<'_> {
         let name = name.replace('\\', "/");
         let name = name.trim_start_matches("./");
         match self.files.iter().find(|file| &*file.shown == name || file.shown.ends_with(&format!("/{name}"))) {
-            Some(file) => Content::File { path: Arc::clone(&file.path), length: file.length },
+            Some(file) => file.content(),
             None => {
                 Content::Missing { reason: "no file of this name is in the archive".to_owned(), claimed_length: None }
             }

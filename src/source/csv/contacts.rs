@@ -1,7 +1,6 @@
 //! Tables in which every row is a person: an address book, a list of users, or the requesters of a table of tickets.
 
 use std::collections::VecDeque;
-use std::fs::File;
 
 use serde_json::Value;
 
@@ -9,7 +8,7 @@ use super::columns::{Role, normalised};
 use super::rows::Rows;
 use super::table::{Settings, Table, listed};
 use super::{CSV, build, clean_id, is_blank, next_row, table_files};
-use crate::input::Input;
+use crate::input::{Input, Portion};
 use crate::record::{Origin, Person};
 use crate::source::contacts::{Contact, Contacts, contact_id};
 use crate::source::{ReadError, Reading, SourceError};
@@ -160,7 +159,7 @@ impl Columns {
 /// The people of all tables, row by row.
 struct People {
     waiting: VecDeque<(Table, Columns)>,
-    current: Option<(Table, Columns, Rows<File>)>,
+    current: Option<(Table, Columns, Rows<Portion>)>,
     /// Keeps a spooled standard input alive.
     _input: Input,
 }

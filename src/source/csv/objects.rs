@@ -1,6 +1,5 @@
 //! Rows of a table as objects, for archives whose tables refer to each other.
 
-use std::fs::File;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -39,7 +38,7 @@ impl Objects {
             is_mixed: false,
         };
         // Opened at once, so that a text in UTF-8 outlives whoever clears the folder for temporary files.
-        let window = Window { file: File::open(&table.path).ok(), ..Window::default() };
+        let window = Window { file: table.place.open().ok(), ..Window::default() };
         Ok(Self { table, reading, window })
     }
 
@@ -65,7 +64,7 @@ impl Objects {
 
     /// The row that stands at a place.
     pub(in crate::source) fn at(&mut self, offset: u64, length: u64) -> std::io::Result<Map<String, Value>> {
-        let bytes = self.window.read(&self.table.path, offset, usize::try_from(length).unwrap_or(0))?;
+        let bytes = self.window.read(&self.table.place, offset, usize::try_from(length).unwrap_or(0))?;
         self.object(bytes).ok_or_else(|| std::io::Error::other("the row is no longer what was indexed"))
     }
 

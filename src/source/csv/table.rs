@@ -1,8 +1,7 @@
 //! One file that is a table: its dialect, its header, and what its columns mean.
 
-use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use encoding_rs::Encoding;
@@ -13,7 +12,7 @@ use super::dates::{DateStyle, DayOrder};
 use super::dialect::{Charset, SAMPLE_BYTES, Sniffed, sniff};
 use super::rows::{Rows, cell_bytes};
 use super::{OpenTable, Pass, Window, build};
-use crate::input::InputFile;
+use crate::input::{InputFile, Place, Portion};
 use crate::record::Origin;
 use crate::source::{Reading, SourceError};
 
@@ -85,7 +84,7 @@ pub(super) struct Table {
     pub file: u32,
     pub shown: Arc<str>,
     /// Where the bytes are: the file itself, or its text in UTF-8.
-    pub path: PathBuf,
+    pub place: Place,
     pub spool: Option<tempfile::TempPath>,
     pub length: u64,
     pub charset: Charset,
@@ -105,7 +104,7 @@ impl Table {
     ) -> Result<Self, SourceError> {
         let origin = Origin::whole(&file.shown);
         let failed = |cause| SourceError::Io { path: file.path.to_path_buf(), cause };
-        let mut open = File::open(&file.path).map_err(failed)?;
+        let mut open = file.open().map_err(failed)?;
         let mut start = Vec::new();
         Read::by_ref(&mut open).take(4096).read_to_end(&mut start).map_err(failed)?;
         let (mut charset, mark) = Charset::of(&start, settings.charset);
@@ -113,17 +112,18 @@ impl Table {
             Charset::Detected => "UTF-8",
             Charset::Named(encoding) => encoding.name(),
         };
-        let (mut path, mut spool, mut length, mut mark) = (file.path.to_path_buf(), None, file.length, mark as u64);
+        let (mut place, mut spool, mut mark) = (file.place(), None, mark as u64);
         if let Charset::Named(named) = charset
             && !charset.is_cut_as_bytes()
         {
             open.seek(SeekFrom::Start(mark)).map_err(failed)?;
             let (text, bytes) = transcode(open, named, reading.scratch)
                 .map_err(|cause| SourceError::Io { path: reading.scratch.to_path_buf(), cause })?;
-            path = text.to_path_buf();
-            (spool, length, mark, charset) = (Some(text), bytes, 0, Charset::Named(encoding_rs::UTF_8));
+            place = Place::whole(text.to_path_buf(), bytes);
+            (spool, mark, charset) = (Some(text), 0, Charset::Named(encoding_rs::UTF_8));
         }
-        let mut open = File::open(&path).map_err(failed)?;
+        let length = place.length;
+        let mut open = place.open().map_err(failed)?;
         open.seek(SeekFrom::Start(mark)).map_err(failed)?;
         let mut sample = Vec::new();
         open.take(SAMPLE_BYTES as u64).read_to_end(&mut sample).map_err(failed)?;
@@ -132,7 +132,7 @@ impl Table {
             return Err(SourceError::WrongFormat {
                 origin,
                 expected: "a table of text",
-                found: "it holds NUL bytes, as programs and spreadsheets (`.xlsx`) do; save it as CSV".to_owned(),
+                found: "it holds NUL bytes, as programs do; save it as CSV".to_owned(),
             });
         }
         let sniffed = sniff(&sample, is_whole, charset, settings.delimiter, settings.quote).ok_or_else(|| {
@@ -158,7 +158,7 @@ impl Table {
         Ok(Self {
             file: index as u32,
             shown: Arc::clone(&file.shown),
-            path,
+            place,
             spool,
             length,
             charset,
@@ -188,9 +188,9 @@ impl Table {
     }
 
     /// The rows behind the header.
-    pub(super) fn rows(&self) -> Result<Rows<File>, SourceError> {
-        let failed = |cause| SourceError::Io { path: self.path.clone(), cause };
-        let mut open = File::open(&self.path).map_err(failed)?;
+    pub(super) fn rows(&self) -> Result<Rows<Portion>, SourceError> {
+        let failed = |cause| SourceError::Io { path: self.place.path.to_path_buf(), cause };
+        let mut open = self.place.open().map_err(failed)?;
         open.seek(SeekFrom::Start(self.start)).map_err(failed)?;
         let mut rows = Rows::new(open, self.sniffed.dialect, self.sniffed.line);
         rows.width = self.layout.header.len();
@@ -199,7 +199,7 @@ impl Table {
     }
 
     /// A row's text cell, as far as the pass needs it.
-    pub(super) fn cell(&self, rows: &Rows<File>, column: usize) -> String {
+    pub(super) fn cell(&self, rows: &Rows<Portion>, column: usize) -> String {
         let Some(cell) = rows.cells.get(column) else { return String::new() };
         self.charset.decode(&cell_bytes(rows.bytes(), cell, self.sniffed.dialect)).0.into_owned()
     }
@@ -219,7 +219,7 @@ impl Table {
             .collect();
         let is_in_order = places.iter().enumerate().all(|(at, place)| at == *place);
         // Opened at once, so that a text in UTF-8 outlives whoever clears the folder for temporary files.
-        let window = Window { file: File::open(&self.path).ok(), ..Window::default() };
+        let window = Window { file: self.place.open().ok(), ..Window::default() };
         OpenTable {
             reading: build::Reading {
                 layout: self.layout,
@@ -235,7 +235,7 @@ impl Table {
             },
             index: self.file,
             shown: self.shown,
-            path: self.path,
+            place: self.place,
             window,
             places: (!is_in_order).then_some(places),
             _spool: self.spool,
@@ -245,7 +245,7 @@ impl Table {
 
 /// The text of a file in UTF-8, for charsets whose bytes cannot be cut at delimiters.
 pub(super) fn transcode(
-    mut from: File,
+    mut from: impl Read,
     encoding: &'static Encoding,
     scratch: &Path,
 ) -> io::Result<(tempfile::TempPath, u64)> {

@@ -351,7 +351,7 @@ impl<'a> Desk<'a> {
         let files: Vec<_> = pieces.iter().map(|piece| &self.shelf.input.files()[piece.file as usize]).collect();
         // Thumbnails may lie beside the file itself.
         let best = files.iter().find(|file| file.shown.ends_with(name)).or(files.first());
-        Ok(best.map(|file| Content::File { path: Arc::clone(&file.path), length: file.length }))
+        Ok(best.map(|file| file.content()))
     }
 }
 

@@ -1,7 +1,6 @@
 //! The one pass over a dump: where everything stands, and what it belongs to.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::io;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -13,7 +12,7 @@ use super::desk::created_at;
 use super::{Format, Owner, Sort, TICKET, kind, name_key, unlinked_key};
 use crate::catalog::{self, Catalog, Piece};
 use crate::finding::codes;
-use crate::input::{Input, InputFile};
+use crate::input::{Input, InputFile, Portion};
 use crate::json::elements::are_lines;
 use crate::json::{self, Fault, Members, Scanner, Span};
 use crate::record::{Oddity, Origin};
@@ -61,7 +60,7 @@ pub(super) struct Pass<'a> {
 
 /// Where the pass is in one file.
 struct Walk<'a> {
-    scanner: Scanner<File>,
+    scanner: Scanner<Portion>,
     index: u32,
     file: &'a InputFile,
     /// Whom the file's name names.
@@ -202,7 +201,7 @@ impl<'a> Pass<'a> {
 
     fn read_file(&mut self, index: u32, file: &'a InputFile) -> Result<(), SourceError> {
         let unreadable = |cause| SourceError::Io { path: file.path.to_path_buf(), cause };
-        let scanner = File::open(&file.path).and_then(Scanner::new).map_err(unreadable)?;
+        let scanner = file.open().and_then(Scanner::new).map_err(unreadable)?;
         let link = self.format.owner_in_path(&file.shown);
         let mut walk = Walk { scanner, index, file, link, page: Page::default(), pages: 0 };
         let first = walk.scanner.peek().map_err(unreadable)?;

@@ -685,7 +685,7 @@ impl Desk<'_> {
         Ok(match pieces.first() {
             Some(piece) => {
                 let file = &self.it.shelf.input.files()[piece.file as usize];
-                Content::File { path: Arc::clone(&file.path), length: file.length }
+                file.content()
             }
             None => {
                 let reason = format!("the archive holds no file `{wanted}`");

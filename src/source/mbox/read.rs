@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
-use std::fs::File;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -11,7 +10,7 @@ use std::thread;
 use jiff::tz::TimeZone;
 
 use crate::catalog::{CatalogError, Group, Groups, Piece};
-use crate::input::Input;
+use crate::input::{Input, Portion};
 use crate::mail::conversation::{self, Message, Own};
 use crate::mail::header::Fields;
 use crate::mail::threads::flags;
@@ -46,7 +45,7 @@ type Answer = Result<Record, ReadError>;
 /// Open files of the archive, the latest few.
 pub struct Files {
     input: Input,
-    open: VecDeque<(u32, File)>,
+    open: VecDeque<(u32, Portion)>,
 }
 
 impl Files {
@@ -62,7 +61,7 @@ impl Files {
         if let Some((_, open)) = self.open.iter_mut().find(|(number, _)| *number == file) {
             return read_at(open, offset, length);
         }
-        let mut open = File::open(&self.input.files()[file as usize].path)?;
+        let mut open = self.input.files()[file as usize].open()?;
         let bytes = read_at(&mut open, offset, length)?;
         if self.open.len() >= Self::MOST {
             self.open.pop_front();
@@ -260,13 +259,14 @@ impl Worker {
             // The same id on another text: another message.
             id = format!("{id}~{}", &hash.to_hex()[..8]);
         }
+        let file = &self.input.files()[piece.file as usize];
         Message {
             sent,
             mail,
             id,
             origin,
-            path: Arc::clone(&self.input.files()[piece.file as usize].path),
-            offset: piece.offset,
+            path: Arc::clone(&file.path),
+            offset: file.start + piece.offset,
             length: piece.length,
             is_quoted,
             more_labels: Vec::new(),

@@ -7,7 +7,6 @@
 //! - Memory holds one element at a time, and lists whose lengths are bounded.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::io;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -18,7 +17,7 @@ use serde_json::Value;
 use super::shape::{self, Head, Kind};
 use crate::catalog::{self, Catalog, Piece};
 use crate::finding::codes;
-use crate::input::{Input, InputFile};
+use crate::input::{Input, InputFile, Portion};
 use crate::json::{self, Fault, Scanner, Span};
 use crate::record::{Oddity, Origin};
 use crate::source::SourceError;
@@ -106,7 +105,7 @@ pub(super) struct Pass<'a> {
 
 /// Where the pass is in one file.
 struct Walk<'a> {
-    scanner: Scanner<File>,
+    scanner: Scanner<Portion>,
     file: u32,
     origin: &'a InputFile,
     /// The ticket that the file's name names, for comments that name none.
@@ -236,7 +235,7 @@ impl<'a> Pass<'a> {
 
     fn read_file(&mut self, index: u32, file: &InputFile) -> Result<(), SourceError> {
         let unreadable = |cause| SourceError::Io { path: file.path.to_path_buf(), cause };
-        let scanner = File::open(&file.path).and_then(Scanner::new).map_err(unreadable)?;
+        let scanner = file.open().and_then(Scanner::new).map_err(unreadable)?;
         let mut walk = Walk {
             scanner,
             file: index,

@@ -708,7 +708,7 @@ impl Desk<'_> {
             .find(|file| index::file_name(file).ends_with(name))
             .or_else(|| files.iter().find(|file| Some(file.length) == size))
             .or(files.first());
-        Ok(best.map(|file| Content::File { path: Arc::clone(&file.path), length: file.length }))
+        Ok(best.map(|file| file.content()))
     }
 
     fn forgive(&mut self, forgiven: Forgiven, origin: &Origin) {
