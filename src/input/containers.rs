@@ -187,7 +187,7 @@ impl<'a> Unpacker<'a> {
             is_any(file, &["zip", "tar", "tgz"]) || is_any(file, WORKBOOK_ENDINGS) || is_packed(file)
         };
         let top = || files.iter().filter(|file| is_top(file));
-        let are_all = top().all(|file| is_container(file));
+        let are_all = top().all(is_container);
         let are_tables =
             top().all(|file| is_any(file, TABLE_ENDINGS) || is_any(file, WORKBOOK_ENDINGS) || is_packed(file));
         for file in files {
@@ -224,7 +224,13 @@ impl<'a> Unpacker<'a> {
             Kind::Tar => self.tar(file, depth, prefix),
             Kind::Zip => self.zip(file, depth, prefix),
             Kind::OldWorkbook => self.workbook(file, Form::Xls, prefix),
-            Kind::Foreign(name) => Err(unusable(file, format!("{name} files are not read"))),
+            Kind::Foreign(name) => {
+                let advice = match name {
+                    "Outlook's PST" => "export the folders as mbox or .eml first, with `readpst` for example",
+                    _ => "unpack it first",
+                };
+                Err(unusable(file, format!("{name} files are not read; {advice}")))
+            }
         }
     }
 
@@ -912,7 +918,7 @@ mod tests {
         sheet.write(2, 1, "Ünïcode, \"quoted\"").unwrap();
         let at = ExcelDateTime::parse_from_str("2021-03-04 05:06:07").unwrap();
         sheet.write_with_format(2, 2, &at, &time).unwrap();
-        sheet.write_with_format(2, 3, &ExcelDateTime::parse_from_str("2021-03-04").unwrap(), &day).unwrap();
+        sheet.write_with_format(2, 3, ExcelDateTime::parse_from_str("2021-03-04").unwrap(), &day).unwrap();
         sheet.write(2, 4, true).unwrap();
         book.add_worksheet().set_name("Empty").unwrap();
         let bytes = book.save_to_buffer().unwrap();

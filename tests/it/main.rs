@@ -6,6 +6,7 @@ mod archives;
 mod backup;
 mod cases;
 mod check;
+mod containers;
 mod described;
 mod exit_codes;
 mod export;
