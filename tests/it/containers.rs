@@ -42,7 +42,7 @@ fn told(ran: &Ran) -> Vec<String> {
     let mut told: Vec<String> = kept
         .map(|event| {
             let mut event = event.clone();
-            for key in ["seconds", "bytes", "conversation"] {
+            for key in ["seconds", "requests", "conversation"] {
                 event.as_object_mut().unwrap().remove(key);
             }
             event.to_string()
@@ -81,14 +81,14 @@ fn a_spreadsheet_is_a_table() {
     let place = Place::new();
     let mut book = rust_xlsxwriter::Workbook::new();
     let sheet = book.add_worksheet().set_name("Tickets").unwrap();
-    let mut rows =
-        csv::ReaderBuilder::new().delimiter(b';').from_path(sample("csv-tickets").join("tickets.csv")).unwrap();
-    for (column, name) in rows.headers().unwrap().clone().iter().enumerate() {
-        sheet.write(0, column as u16, name).unwrap();
-    }
+    // The first line only names the delimiter.
+    let text = std::fs::read_to_string(sample("csv-tickets").join("tickets.csv")).unwrap();
+    let text = text.split_once('\n').unwrap().1;
+    let mut rows = csv::ReaderBuilder::new();
+    let mut rows = rows.delimiter(b';').has_headers(false).flexible(true).from_reader(text.as_bytes());
     for (row, record) in rows.records().enumerate() {
         for (column, cell) in record.unwrap().iter().enumerate() {
-            sheet.write(row as u32 + 1, column as u16, cell).unwrap();
+            sheet.write(row as u32, column as u16, cell).unwrap();
         }
     }
     book.save(place.path().join("tickets.xlsx")).unwrap();
