@@ -58,6 +58,8 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("zendesk", include_str!("../mappings/zendesk.toml")),
     ("freshdesk", include_str!("../mappings/freshdesk.toml")),
     ("helpscout", include_str!("../mappings/helpscout.toml")),
+    ("intercom", include_str!("../mappings/intercom.toml")),
+    ("zammad", include_str!("../mappings/zammad.toml")),
     ("mbox", include_str!("../mappings/mbox.toml")),
     ("csv", include_str!("../mappings/csv.toml")),
     ("json", include_str!("../mappings/json.toml")),

@@ -22,12 +22,14 @@ mod dump;
 pub mod freescout;
 pub mod freshdesk;
 pub mod helpscout;
+pub mod intercom;
 pub mod joined;
 pub mod json;
 pub mod mbox;
 mod problem;
 pub mod records;
 mod shelf;
+pub mod zammad;
 pub mod zendesk;
 
 /// Every source, in the order in which they are asked.
@@ -35,6 +37,8 @@ pub static SOURCES: &[&dyn Source] = &[
     &zendesk::Zendesk,
     &freshdesk::Freshdesk,
     &helpscout::HelpScout,
+    &intercom::Intercom,
+    &zammad::Zammad,
     &mbox::Mbox,
     &csv::Csv,
     &freescout::FreeScout,
@@ -337,3 +341,6 @@ pub fn detect(archive: &str, head: &Head) -> Result<&'static dyn Source, SourceE
 fn names(sources: &[&dyn Source]) -> String {
     sources.iter().map(|source| format!("`{}`", source.name())).collect::<Vec<_>>().join(", ")
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,6 +24,8 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("zendesk", include_str!("../../mappings/zendesk.cases.toml")),
     ("freshdesk", include_str!("../../mappings/freshdesk.cases.toml")),
     ("helpscout", include_str!("../../mappings/helpscout.cases.toml")),
+    ("intercom", include_str!("../../mappings/intercom.cases.toml")),
+    ("zammad", include_str!("../../mappings/zammad.cases.toml")),
     ("mbox", include_str!("../../mappings/mbox.cases.toml")),
     ("csv", include_str!("../../mappings/csv.cases.toml")),
     ("json", include_str!("../../mappings/json.cases.toml")),

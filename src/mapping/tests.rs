@@ -886,7 +886,9 @@ fn a_mapping_that_is_not_there_names_the_built_in_ones() {
     assert!(error.report.contains("hint: did you mean `zendesk`?"), "{}", error.report);
     let error = Mapping::load("no/such/file.toml").unwrap_err();
     assert!(
-        error.report.contains("the built-in mappings are `zendesk`, `freshdesk`, `helpscout`, `mbox`, `csv`"),
+        error.report.contains(
+            "the built-in mappings are `zendesk`, `freshdesk`, `helpscout`, `intercom`, `zammad`, `mbox`, `csv`"
+        ),
         "{}",
         error.report
     );

@@ -55,7 +55,7 @@ mod table;
 
 pub use columns::{Headers, Role};
 pub use guess::{ColumnGuess, columns as guess_columns};
-pub(in crate::source) use objects::{Dates, Objects, person};
+pub(in crate::source) use objects::{Dates, Objects, person, persons};
 
 use columns::{Layout, normalised};
 use dates::{DateStyle, DayOrder, Read as DateRead};

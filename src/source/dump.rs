@@ -10,6 +10,14 @@
 //! - A ticket that stands several times comes once: its newest copy, with what other copies alone have.
 //! - What cannot be read is an error with its place if it may be a ticket or a message, and an oddity else. Elements that
 //!   mean nothing to the format are counted in an oddity.
+//!
+//! A source of this kind is a unit struct with two traits, and its own module speaks of nothing but the help desk:
+//!
+//! 1. [`Format::sort`] says what an element is by its keys, [`Format::opens`] and [`Format::is_of_element`] tell pages from
+//!    elements, [`Format::record`] puts a record together with what the [`Desk`] looks up. The other methods have
+//!    defaults: what belongs to a ticket without saying so, what people are also called, what is odd about an archive.
+//! 2. `Source` asks [`any_object`] for detection, and hands over to [`open`] and [`people`].
+//! 3. A line in `SOURCES`, a sample, a mapping and its cases; the contract suite in `source/tests.rs` finds them there.
 
 use std::sync::Arc;
 
@@ -28,11 +36,11 @@ mod desk;
 mod detect;
 mod pass;
 
-pub(super) use desk::{Desk, Part, by_time, content_id, objects, take_text, text};
-pub(super) use detect::{any_object, number_beside};
+pub(super) use desk::{Desk, Part, addresses, by_time, content_id, objects, take_text, text};
+pub(super) use detect::{any_object, is_number, number_beside};
 
 /// Changes whenever an index of an older program would be understood otherwise.
-const INDEX_VERSION: u32 = 1;
+const INDEX_VERSION: u32 = 2;
 
 /// What a piece of the catalog is; formats number their own parts from [`kind::OWN`](self::kind::OWN) on.
 pub(super) mod kind {
@@ -46,6 +54,8 @@ pub(super) mod kind {
     pub const NAMED: u8 = 3;
     /// What was written in a ticket.
     pub const MESSAGE: u8 = 4;
+    /// A person under another name than the id.
+    pub const ALIAS: u8 = 5;
     /// The first number for further parts of tickets.
     pub const OWN: u8 = 8;
 }
@@ -55,6 +65,9 @@ pub(super) type Owner = (&'static str, String);
 
 /// What tickets are called among owners.
 pub(super) const TICKET: &str = "ticket";
+
+/// Under what a list lies that a page has for its ticket, when it comes as a part ([`Format::list_in_page`]).
+pub(super) const LIST: &str = "list";
 
 /// What the pass makes of an element.
 pub(super) enum Sort {
@@ -73,7 +86,12 @@ pub(super) trait Format: Send + Sync {
     /// The source's name.
     fn name(&self) -> &'static str;
 
-    /// Whether elements lie below a member of this name in a page.
+    /// The kinds of parts that tickets have, and what people call them.
+    fn parts(&self) -> &'static [(u8, &'static str)] {
+        &[(kind::MESSAGE, "messages")]
+    }
+
+    /// Whether elements lie below a member of this name in a page. In a map by id, elements stand under the map's name.
     fn opens(&self, key: &str) -> bool;
 
     /// Whether only elements, and no pages, have a member of this name.
@@ -83,13 +101,48 @@ pub(super) trait Format: Send + Sync {
     fn sort(&self, object: &Map<String, Value>, key: &str, file: &str) -> Sort;
 
     /// Whom parts belong to that do not say so, by the name of their file.
-    fn owner_in_path(&self, path: &str) -> Option<Owner>;
+    fn owner_in_path(&self, path: &str) -> Option<Owner> {
+        let _ = path;
+        None
+    }
 
     /// Whom they belong to by a member of their page.
-    fn owner_in_page(&self, key: &str, value: &Value) -> Option<Owner>;
+    fn owner_in_page(&self, key: &str, value: &Value) -> Option<Owner> {
+        let _ = (key, value);
+        None
+    }
+
+    /// The kind of part that a list is which a page has under this name for its ticket.
+    fn list_in_page(&self, key: &str) -> Option<u8> {
+        let _ = key;
+        None
+    }
 
     /// Takes what was written out of a ticket that has it inside.
-    fn take_messages(&self, ticket: &mut Map<String, Value>) -> Vec<Map<String, Value>>;
+    fn take_messages(&self, ticket: &mut Map<String, Value>) -> Vec<Map<String, Value>> {
+        let _ = ticket;
+        Vec::new()
+    }
+
+    /// Adds to a ticket what only an older copy of it has: lists leave out what the ticket by itself has.
+    fn fill(&self, ticket: &mut Map<String, Value>, older: Map<String, Value>) {
+        for (key, value) in older {
+            ticket.entry(key).or_insert(value);
+        }
+    }
+
+    /// What a ticket is counted as, for [`Format::say`].
+    fn tally(&self, ticket: &Map<String, Value>) -> Option<&'static str> {
+        let _ = ticket;
+        None
+    }
+
+    /// What is to be said about an archive as a whole, by how many there are: `tickets`, what they were tallied as, the
+    /// words for parts, and what things are that are looked up.
+    fn say(&self, count: &dyn Fn(&str) -> u64) -> Vec<String> {
+        let _ = count;
+        Vec::new()
+    }
 
     /// The kinds of people that are looked up, for the list of people.
     fn person(
@@ -101,6 +154,12 @@ pub(super) trait Format: Send + Sync {
 
     /// What a person in the archive is: among what kind, and the id.
     fn person_key(&self, object: &Map<String, Value>) -> Option<Owner>;
+
+    /// Other names under which a person is looked up: addresses, logins, ids of another kind.
+    fn also_called(&self, person: &Map<String, Value>) -> Vec<String> {
+        let _ = person;
+        Vec::new()
+    }
 
     /// Makes a record of a ticket and its parts: those inside first, each once.
     fn record(
@@ -127,7 +186,7 @@ pub(super) fn open(format: &'static dyn Format, input: Input, reading: &Reading<
     let dates = Dates::of(None, reading)?;
     let catalog = indexed(format, &input, &dates, reading)?;
     let notes = catalog.noted("pass")?.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
-    let (facts, is_single) = facts(&catalog, &input, &notes)?;
+    let (facts, is_single) = facts(format, &catalog, &input, &notes)?;
     let groups = catalog.into_groups(reading.order);
     let passing = groups.passing();
     Ok(Reader::new(facts, desk::Tickets::new(format, groups, input, dates, is_single)).passing(passing))
@@ -184,7 +243,7 @@ fn notes(pass: &pass::Pass<'_>) -> String {
 }
 
 /// Facts, and whether parts that name no ticket can only be those of the archive's only one.
-fn facts(catalog: &Catalog, input: &Input, notes: &Value) -> Result<(Facts, bool), SourceError> {
+fn facts(format: &dyn Format, catalog: &Catalog, input: &Input, notes: &Value) -> Result<(Facts, bool), SourceError> {
     let number = |key: &str| notes["counts"][key].as_u64().unwrap_or(0);
     let texts = |key: &str| notes[key].as_array().map(Vec::as_slice).unwrap_or_default();
     let variants = texts("variants").iter().filter_map(|it| it.as_str().map(str::to_owned)).collect();
@@ -192,28 +251,37 @@ fn facts(catalog: &Catalog, input: &Input, notes: &Value) -> Result<(Facts, bool
     let records = catalog.group_count()?;
     let tickets = records - number("unreadable").min(records);
     let is_single = tickets == 1 && number("unreadable") == 0;
-    let (mut lost, mut first) = catalog.orphans(kind::MESSAGE, u8::MAX)?;
-    let unlinked = catalog.named(unlinked_key())?;
-    // Parts without an owner lie under a name of their own, which no group has.
-    let of_nobody = unlinked.iter().filter(|piece| piece.kind == kind::MESSAGE).count() as u64;
-    if is_single {
-        lost = lost.saturating_sub(of_nobody);
-        first = first.filter(|_| lost > 0);
+    let mut lost_messages = 0;
+    for &(kind, what) in format.parts() {
+        // People have parts, too. What nobody is known to own lies under a name of its own, which no group has; there it
+        // is that of the archive's only ticket.
+        let (mut lost, mut first) = catalog.orphans(kind, kind::PERSON)?;
+        if is_single {
+            let unlinked = catalog.named(unlinked_key())?;
+            lost = lost.saturating_sub(unlinked.iter().filter(|piece| piece.kind == kind).count() as u64);
+            first = first.filter(|_| lost > 0);
+        }
+        if kind == kind::MESSAGE {
+            lost_messages = lost;
+        }
+        if lost > 0 {
+            let origin = match first {
+                Some(piece) => Origin::line(&input.files()[piece.file as usize].shown, piece.line),
+                None => Origin::whole(&Arc::from(".")),
+            };
+            let message = format!(
+                "{lost} {what} belong to tickets that the archive does not hold, or do not say to which; they are left out"
+            );
+            oddities.push(Oddity { code: codes::READ_MISSING_PART, origin, message });
+        }
     }
-    if lost > 0 {
-        let origin = match first {
-            Some(piece) => Origin::line(&input.files()[piece.file as usize].shown, piece.line),
-            None => Origin::whole(&Arc::from(".")),
-        };
-        let message = format!(
-            "{lost} messages belong to tickets that the archive does not hold, or do not say to which; they are left out"
-        );
-        oddities.push(Oddity { code: codes::READ_MISSING_PART, origin, message });
+    for message in format.say(&number) {
+        oddities.push(Oddity { code: codes::READ_MISSING_PART, origin: Origin::whole(&Arc::from(".")), message });
     }
     let counts = vec![
         ("tickets", tickets),
         ("messages", number("messages")),
-        ("lost_messages", lost),
+        ("lost_messages", lost_messages),
         ("persons", catalog.name_count(kind::PERSON)?),
         ("attachment_files", catalog.name_count(kind::FILE)?),
         ("duplicates", number("tickets").saturating_sub(tickets)),
@@ -221,6 +289,3 @@ fn facts(catalog: &Catalog, input: &Input, notes: &Value) -> Result<(Facts, bool
     ];
     Ok((Facts { records, counts, variants, oddities }, is_single))
 }
-
-#[cfg(test)]
-pub(super) mod tests;

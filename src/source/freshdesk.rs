@@ -25,7 +25,7 @@ use crate::input::{Head, Input};
 use crate::record::{Attachment, Body, Entry, Origin, Person, Record, RecordId};
 use crate::source::contacts::Contacts;
 use crate::source::csv::person;
-use crate::source::dump::{self, Desk, Format, Owner, Part, Sort, TICKET, kind, objects, take_text, text};
+use crate::source::dump::{self, Desk, Format, Owner, Part, Sort, TICKET, addresses, kind, objects, take_text, text};
 use crate::source::joined::{id_of, scalar};
 use crate::source::{Reader, Reading, Source, SourceError};
 
@@ -61,7 +61,7 @@ impl Source for Freshdesk {
 }
 
 /// Whether an object's keys are, beyond doubt, those of a ticket, conversation or agent of Freshdesk.
-fn is_freshdesk(keys: &[String]) -> bool {
+fn is_freshdesk(keys: &[String], _: &[u8]) -> bool {
     let has = |key: &str| keys.iter().any(|it| it == key);
     let any = |all: &[&str]| all.iter().any(|key| has(key));
     if has("entries") {
@@ -108,6 +108,10 @@ const OPENS: &[&str] = &[
 impl Format for Freshdesk {
     fn name(&self) -> &'static str {
         "freshdesk"
+    }
+
+    fn parts(&self) -> &'static [(u8, &'static str)] {
+        &[(kind::MESSAGE, "messages"), (TIME_ENTRY, "time entries"), (RATING, "ratings")]
     }
 
     fn opens(&self, key: &str) -> bool {
@@ -407,15 +411,6 @@ fn someone(desk: &mut Desk<'_>, id: &str, kinds: [&'static str; 2]) -> Result<Op
     match desk.known(kinds[0], id)? {
         Some(found) => Ok(Some(found)),
         None => desk.known(kinds[1], id),
-    }
-}
-
-/// Addresses in a list or a text, with or without names.
-fn addresses(list: &Value) -> Vec<Person> {
-    match list {
-        Value::Array(list) => list.iter().filter_map(|one| person(one.as_str()?)).collect(),
-        Value::String(one) => one.split([',', ';']).filter_map(person).collect(),
-        _ => Vec::new(),
     }
 }
 

@@ -26,8 +26,7 @@ use crate::finding::codes;
 use crate::input::{Head, Input};
 use crate::record::{Attachment, Body, Entry, Origin, Person, Record, RecordId};
 use crate::source::contacts::Contacts;
-use crate::source::csv::person;
-use crate::source::dump::{self, Desk, Format, Owner, Part, Sort, TICKET, kind, objects, take_text, text};
+use crate::source::dump::{self, Desk, Format, Owner, Part, Sort, TICKET, addresses, kind, objects, take_text, text};
 use crate::source::joined::{id_of, scalar};
 use crate::source::{Reader, Reading, Source, SourceError};
 
@@ -66,7 +65,7 @@ impl Source for HelpScout {
 /// Whether an object's keys are, beyond doubt, those of a conversation, thread or customer of Help Scout.
 ///
 /// FreeScout's API is made after Help Scout's: it has `threadsCount`, and neither links nor a `primaryCustomer`.
-fn is_helpscout(keys: &[String]) -> bool {
+fn is_helpscout(keys: &[String], _: &[u8]) -> bool {
     let has = |key: &str| keys.iter().any(|it| it == key);
     if has("threadsCount") || has("entries") {
         return false;
@@ -104,6 +103,10 @@ const OPENS: &[&str] = &[
 impl Format for HelpScout {
     fn name(&self) -> &'static str {
         "helpscout"
+    }
+
+    fn parts(&self) -> &'static [(u8, &'static str)] {
+        &[(kind::MESSAGE, "messages"), (RATING, "ratings"), (REACH, "addresses and numbers")]
     }
 
     fn opens(&self, key: &str) -> bool {
@@ -414,14 +417,6 @@ fn party(desk: &mut Desk<'_>, value: Value, what: &'static str) -> Result<Option
         found.id = None;
     }
     Ok((found.id.is_some() || found.name.is_some() || !found.emails.is_empty()).then_some(found))
-}
-
-fn addresses(list: &Value) -> Vec<Person> {
-    match list {
-        Value::Array(list) => list.iter().filter_map(|one| person(one.as_str()?)).collect(),
-        Value::String(one) => one.split([',', ';']).filter_map(person).collect(),
-        _ => Vec::new(),
-    }
 }
 
 /// The mailbox's name beside its number.

@@ -109,6 +109,11 @@ impl Dates {
     }
 }
 
+/// Several people in a text, parted by commas and the like.
+pub(in crate::source) fn persons(text: &str) -> Vec<Person> {
+    super::people::list(text)
+}
+
 /// A person in a text: `Ada Lovelace <ada@example.org>`, `ada@example.org`, or a name.
 pub(in crate::source) fn person(text: &str) -> Option<Person> {
     super::people::one(text)

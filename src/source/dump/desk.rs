@@ -6,14 +6,14 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::{Format, TICKET, kind, name_key, unlinked_key};
+use super::{Format, LIST, TICKET, kind, name_key, unlinked_key};
 use crate::catalog::{Catalog, CatalogError, Group, Groups, Piece};
 use crate::content::Content;
 use crate::finding::codes;
 use crate::input::Input;
-use crate::json::Forgiven;
+use crate::json::{self, Forgiven};
 use crate::record::{Entry, Oddity, Origin, Person, Record};
-use crate::source::csv::Dates;
+use crate::source::csv::{Dates, person, persons};
 use crate::source::joined::{id_of, time_of};
 use crate::source::shelf::Shelf;
 use crate::source::{ReadError, problem};
@@ -140,19 +140,16 @@ impl<'a> Desk<'a> {
             };
             self.forgive(forgiven, &origin);
             let mut object = unwrapped(object);
-            for object in self.format.take_messages(&mut object) {
+            for object in self.format.take_messages(&mut object).into_iter().rev() {
                 parts.push(Part { kind: kind::MESSAGE, object, origin: origin.clone() });
             }
             match &mut ticket {
                 None => ticket = Some((object, origin)),
-                // Lists leave out what the ticket by itself has.
-                Some((ticket, _)) => {
-                    for (key, value) in object {
-                        ticket.entry(key).or_insert(value);
-                    }
-                }
+                Some((ticket, _)) => self.format.fill(ticket, object),
             }
         }
+        // Of equally new copies the last counts, and they were read from the newest on.
+        parts.reverse();
         let Some((ticket, origin)) = ticket else {
             return Err(failed.expect("a group has at least one piece, and it could not be read"));
         };
@@ -189,10 +186,10 @@ impl<'a> Desk<'a> {
         pieces.sort_by_key(|piece| (piece.file, piece.offset));
         for piece in pieces {
             let origin = self.shelf.origin(&piece);
-            match self.shelf.object(&piece, None) {
+            match self.part(&piece) {
                 Ok((object, forgiven)) => {
                     self.forgive(forgiven, &origin);
-                    parts.push(Part { kind: piece.kind, object: unwrapped(object), origin });
+                    parts.push(Part { kind: piece.kind, object, origin });
                 }
                 Err(error) => {
                     self.odd(codes::READ_BROKEN_PART, &origin, format!("a part of the ticket is left out: {error}"));
@@ -202,7 +199,17 @@ impl<'a> Desk<'a> {
         Ok(())
     }
 
-    /// Each part once: its newest copy, of equal ones the last.
+    /// An object, or a list that a page has for its ticket.
+    fn part(&mut self, piece: &Piece) -> Result<(Map<String, Value>, Forgiven), ReadError> {
+        match json::parse(&self.shelf.bytes(piece)?) {
+            Ok((Value::Object(object), forgiven)) => Ok((unwrapped(object), forgiven)),
+            Ok((list @ Value::Array(_), forgiven)) => Ok((Map::from_iter([(LIST.to_owned(), list)]), forgiven)),
+            // It says what is wrong.
+            _ => self.shelf.object(piece, None),
+        }
+    }
+
+    /// Each part once: its newest copy, of equal ones the last, with what only an older one has.
     fn distinct(&self, parts: Vec<Part>) -> Vec<Part> {
         let mut places: HashMap<(u8, String), usize> = HashMap::new();
         let mut kept: Vec<Part> = Vec::with_capacity(parts.len());
@@ -220,9 +227,11 @@ impl<'a> Desk<'a> {
                 }
                 Some(&place) => {
                     let version = |part: &Part| created_at(&part.object, self.dates).1;
-                    if version(&part) >= version(&kept[place]) {
-                        kept[place] = part;
+                    let mut older = part;
+                    if version(&older) >= version(&kept[place]) {
+                        std::mem::swap(&mut older, &mut kept[place]);
                     }
+                    fill_blanks(&mut kept[place].object, older.object);
                 }
             }
         }
@@ -282,7 +291,7 @@ impl<'a> Desk<'a> {
         }
         let (mut found, mut bytes) = (None, 128);
         for piece in self.catalog.named(name_key(what, id))?.iter().rev() {
-            if matches!(piece.kind, kind::PERSON | kind::NAMED)
+            if matches!(piece.kind, kind::PERSON | kind::ALIAS | kind::NAMED)
                 && let Ok((object, _)) = self.shelf.object(piece, None)
             {
                 bytes += piece.length;
@@ -352,6 +361,33 @@ impl<'a> Desk<'a> {
         // Thumbnails may lie beside the file itself.
         let best = files.iter().find(|file| file.shown.ends_with(name)).or(files.first());
         Ok(best.map(|file| file.content()))
+    }
+}
+
+/// Adds to a part what only an older copy of it says: lists of messages leave out attachments, or even texts.
+fn fill_blanks(part: &mut Map<String, Value>, older: Map<String, Value>) {
+    if part.get("redacted") == Some(&Value::Bool(true)) {
+        return;
+    }
+    for (key, value) in older {
+        let is_blank = match part.get(&key) {
+            None | Some(Value::Null) => true,
+            Some(Value::String(text)) => text.is_empty(),
+            Some(Value::Array(list)) => list.is_empty(),
+            Some(_) => false,
+        };
+        if is_blank {
+            part.insert(key, value);
+        }
+    }
+}
+
+/// Addresses in a list or a text, with or without names.
+pub(in crate::source) fn addresses(list: &Value) -> Vec<Person> {
+    match list {
+        Value::Array(list) => list.iter().filter_map(|one| person(one.as_str()?)).collect(),
+        Value::String(list) => persons(list),
+        _ => Vec::new(),
     }
 }
 

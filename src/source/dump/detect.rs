@@ -12,12 +12,16 @@ use crate::json::{Members, Scanner};
 /// How many objects of a file are looked at.
 const OBJECTS: usize = 20;
 
-/// Whether one of the objects with which a file begins has the keys that are asked for.
-pub(in crate::source) fn any_object(format: &dyn Format, file: &HeadFile, is_it: &dyn Fn(&[String]) -> bool) -> bool {
+/// Whether one of the objects with which a file begins is what is asked for, by its keys and text.
+pub(in crate::source) fn any_object(
+    format: &dyn Format,
+    file: &HeadFile,
+    is_it: &dyn Fn(&[String], &[u8]) -> bool,
+) -> bool {
     in_value(format, file.text(), is_it, 0)
 }
 
-fn in_value(format: &dyn Format, text: &[u8], is_it: &dyn Fn(&[String]) -> bool, nesting: u32) -> bool {
+fn in_value(format: &dyn Format, text: &[u8], is_it: &dyn Fn(&[String], &[u8]) -> bool, nesting: u32) -> bool {
     if nesting > 4 || !matches!(text.trim_ascii_start().first(), Some(b'{' | b'[')) {
         return false;
     }
@@ -46,10 +50,10 @@ fn in_value(format: &dyn Format, text: &[u8], is_it: &dyn Fn(&[String]) -> bool,
     false
 }
 
-fn in_object(format: &dyn Format, text: &[u8], is_it: &dyn Fn(&[String]) -> bool, nesting: u32) -> bool {
+fn in_object(format: &dyn Format, text: &[u8], is_it: &dyn Fn(&[String], &[u8]) -> bool, nesting: u32) -> bool {
     let mut members = Members::new(text);
     if !is_page(format, text) {
-        return is_it(&members.map(Cow::into_owned).collect::<Vec<_>>());
+        return is_it(&members.map(Cow::into_owned).collect::<Vec<_>>(), text);
     }
     while let Some(key) = members.next() {
         if format.opens(&key) && in_value(format, members.value(), is_it, nesting + 1) {
@@ -57,6 +61,11 @@ fn in_object(format: &dyn Format, text: &[u8], is_it: &dyn Fn(&[String]) -> bool
         }
     }
     false
+}
+
+/// Whether a word is nothing but digits.
+pub(in crate::source) fn is_number(word: &str) -> bool {
+    !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// The number of the ticket that a file of its parts names: `ticket_17_conversations`, `17/conversations`,
@@ -70,8 +79,8 @@ pub(in crate::source) fn number_beside(path: &str, parts: &[&str], owner: &str) 
     let number = |word: &str| {
         let digits = word.trim_start_matches(|c: char| c.is_ascii_alphabetic());
         let before = &word[..word.len() - digits.len()];
-        let is_number = !digits.is_empty() && !digits.starts_with('0') && digits.bytes().all(|it| it.is_ascii_digit());
-        (is_number && (before.is_empty() || before.starts_with(owner))).then(|| digits.to_owned())
+        (is_number(digits) && !digits.starts_with('0') && (before.is_empty() || before.starts_with(owner)))
+            .then(|| digits.to_owned())
     };
     let what = words.iter().rposition(|word| parts.iter().any(|part| word.starts_with(part)))?;
     if let Some(found) = words[..what].last().and_then(|word| number(word)) {

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::desk::created_at;
+use super::detect::is_number;
 use super::{Format, Owner, Sort, TICKET, kind, name_key, unlinked_key};
 use crate::catalog::{self, Catalog, Piece};
 use crate::finding::codes;
@@ -258,6 +259,8 @@ impl<'a> Pass<'a> {
                 while let Some(first) = walk.scanner.element()? {
                     match first {
                         b'{' | b'[' => self.value(walk, key, nesting + 1)?,
+                        // Pages name ids of what stands beside.
+                        b'0'..=b'9' => self.skip(walk)?,
                         _ => {
                             let line = walk.scanner.here().line;
                             self.skip(walk)?;
@@ -314,7 +317,7 @@ impl<'a> Pass<'a> {
         let start = walk.scanner.here();
         let outer = std::mem::take(&mut walk.page);
         walk.pages += 1;
-        let outcome = self.members(walk, nesting);
+        let outcome = self.members(walk, key, nesting);
         walk.pages -= 1;
         // What the page does not know, the page around it may.
         self.settle(walk, walk.pages == 0)?;
@@ -331,7 +334,7 @@ impl<'a> Pass<'a> {
     }
 
     /// The members of a page; false if it is none after all.
-    fn members(&mut self, walk: &mut Walk<'a>, nesting: u32) -> Result<bool, Stop> {
+    fn members(&mut self, walk: &mut Walk<'a>, under: &str, nesting: u32) -> Result<bool, Stop> {
         walk.scanner.enter();
         while let Some(key) = walk.scanner.key()? {
             let first = walk.scanner.ahead()?;
@@ -339,20 +342,28 @@ impl<'a> Pass<'a> {
                 return Ok(false);
             }
             if self.format.opens(&key) && matches!(first, Some(b'[' | b'{')) {
-                self.value(walk, &key, nesting + 1)?;
+                let key = if is_number(&key) && !under.is_empty() { under } else { &key };
+                self.value(walk, key, nesting + 1)?;
                 continue;
             }
             let line = walk.scanner.here().line;
-            match walk.scanner.value(ELEMENT_LIMIT) {
-                Ok(_) => {}
+            let span = match walk.scanner.value(ELEMENT_LIMIT) {
+                Ok(span) => span,
                 Err(Fault::TooLong { .. } | Fault::TooDeep { .. }) => continue,
                 Err(fault) => return Err(fault.into()),
-            }
+            };
             let bytes = walk.scanner.bytes();
             let owner = json::parse(bytes).ok().and_then(|(value, _)| self.format.owner_in_page(&key, &value));
-            let holds_something = matches!(first, Some(b'[')) && bytes.len() > 2;
+            let first_item = bytes.get(1..).map(<[u8]>::trim_ascii_start).and_then(<[u8]>::first);
+            let is_list = matches!(first, Some(b'['));
+            let holds_something = is_list && first_item.is_some_and(|it| *it != b']' && !it.is_ascii_digit());
             match owner {
                 Some(owner) => walk.page.owner = Some(owner),
+                None if is_list && let Some(kind) = self.format.list_in_page(&key) => {
+                    let version = i64::MIN;
+                    let piece = Piece { kind, version, ..piece_at(walk, span) };
+                    self.part(walk, kind, None, piece)?;
+                }
                 None if holds_something => self.pass_over(walk, format!("`{key}`"), line),
                 None => {}
             }
@@ -367,37 +378,28 @@ impl<'a> Pass<'a> {
         let piece = Piece {
             at: created.map_or(i64::MAX, Timestamp::as_second),
             version: updated.or(created).map_or(i64::MIN, Timestamp::as_second),
-            file: walk.index,
-            offset: span.offset,
-            length: span.length,
-            line: span.line,
-            ..Piece::default()
+            ..piece_at(walk, span)
         };
         match sorted {
             Sort::Ticket(Some(id)) => {
-                *self.counts.entry("tickets").or_default() += 1;
+                self.count("tickets");
+                if let Some(what) = self.format.tally(object) {
+                    self.count(what);
+                }
                 self.catalog.put(name_key(TICKET, &id), Piece { kind: kind::TICKET, ..piece })?;
                 walk.page.tickets += 1;
                 walk.page.last_ticket = Some(id);
             }
             Sort::Ticket(None) => self.problem(walk, problem::NO_ID, span, 0)?,
-            Sort::Part { kind, owner } => {
-                if kind == kind::MESSAGE {
-                    *self.counts.entry("messages").or_default() += 1;
-                }
-                let piece = Piece { kind, ..piece };
-                match owner {
-                    Some((what, id)) => self.catalog.put_named(name_key(what, &id), piece)?,
-                    None => {
-                        walk.page.waiting.push(piece);
-                        if walk.page.waiting.len() >= MAX_WAITING {
-                            self.settle(walk, true)?;
-                        }
+            Sort::Part { kind, owner } => self.part(walk, kind, owner, Piece { kind, ..piece })?,
+            Sort::Named { kind, what, id: Some(id) } => {
+                self.count(what);
+                self.catalog.put_named(name_key(what, &id), Piece { kind, ..piece })?;
+                if kind == kind::PERSON {
+                    for name in self.format.also_called(object).iter().filter(|name| **name != id) {
+                        self.catalog.put_named(name_key(what, name), Piece { kind: kind::ALIAS, ..piece })?;
                     }
                 }
-            }
-            Sort::Named { kind, what, id: Some(id) } => {
-                self.catalog.put_named(name_key(what, &id), Piece { kind, ..piece })?;
             }
             Sort::Named { what, id: None, .. } => {
                 let origin = Origin::line(&walk.file.shown, span.line);
@@ -411,6 +413,27 @@ impl<'a> Pass<'a> {
                 };
                 let name = walk.file.shown.rsplit(['/', '\\']).next().unwrap_or_default();
                 self.pass_over(walk, format!("{what} in `{name}`"), span.line);
+            }
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, what: &'static str) {
+        *self.counts.entry(what).or_default() += 1;
+    }
+
+    /// Puts a part of something into the catalog, or lets it wait for its owner.
+    fn part(&mut self, walk: &mut Walk<'a>, kind: u8, owner: Option<Owner>, piece: Piece) -> Result<(), SourceError> {
+        if let Some((_, what)) = self.format.parts().iter().find(|(it, _)| *it == kind) {
+            self.count(what);
+        }
+        match owner {
+            Some((what, id)) => self.catalog.put_named(name_key(what, &id), piece)?,
+            None => {
+                walk.page.waiting.push(piece);
+                if walk.page.waiting.len() >= MAX_WAITING {
+                    self.settle(walk, true)?;
+                }
             }
         }
         Ok(())
@@ -437,17 +460,9 @@ impl<'a> Pass<'a> {
 
     /// Something that the reader will yield as an error.
     fn problem(&mut self, walk: &Walk<'_>, kind: u8, span: Span, at: u64) -> Result<(), SourceError> {
-        *self.counts.entry("unreadable").or_default() += 1;
-        let piece = Piece {
-            kind,
-            at: i64::MAX,
-            version: i64::try_from(at).unwrap_or(i64::MAX),
-            file: walk.index,
-            offset: span.offset,
-            length: span.length,
-            line: span.line,
-            ..Piece::default()
-        };
+        self.count("unreadable");
+        let version = i64::try_from(at).unwrap_or(i64::MAX);
+        let piece = Piece { kind, at: i64::MAX, version, ..piece_at(walk, span) };
         let name = format!("{} {} {kind}", walk.index, span.offset);
         Ok(self.catalog.put(name_key("problem", &name), piece)?)
     }
@@ -512,6 +527,11 @@ impl<'a> Pass<'a> {
         }
         Ok(())
     }
+}
+
+/// Where a piece stands.
+fn piece_at(walk: &Walk<'_>, span: Span) -> Piece {
+    Piece { file: walk.index, offset: span.offset, length: span.length, line: span.line, ..Piece::default() }
 }
 
 /// Whether an object is a page: something in it holds elements, and nothing is an element's own.

@@ -1,9 +1,9 @@
 use super::*;
-use crate::source::dump::tests::{read, read_files, sample};
+use crate::source::tests::{read, read_files, sample};
 
 #[test]
 fn the_sample_is_read_with_everything_it_holds() {
-    let (facts, records) = read("freshdesk", &sample("freshdesk"), None).unwrap();
+    let (facts, records) = read("freshdesk", &sample("freshdesk"));
     let expected = [
         ("tickets", 7),
         ("messages", 7),
@@ -44,7 +44,7 @@ fn ten_embedded_conversations_are_told_to_be_cut() {
 
 #[test]
 fn codes_decide_who_speaks_and_who_sees_it() {
-    let (_, records) = read("freshdesk", &sample("freshdesk"), None).unwrap();
+    let (_, records) = read("freshdesk", &sample("freshdesk"));
     let ticket = records.into_iter().flatten().find(|record| record.id.original == "501").unwrap();
     let shown: Vec<_> = ticket
         .entries

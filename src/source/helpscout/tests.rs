@@ -1,9 +1,9 @@
 use super::*;
-use crate::source::dump::tests::{read, read_files, sample};
+use crate::source::tests::{read, read_files, sample};
 
 #[test]
 fn the_sample_is_read_with_everything_it_holds() {
-    let (facts, records) = read("helpscout", &sample("helpscout"), None).unwrap();
+    let (facts, records) = read("helpscout", &sample("helpscout"));
     let expected = [
         ("tickets", 5),
         ("messages", 7),
@@ -21,7 +21,7 @@ fn the_sample_is_read_with_everything_it_holds() {
 
 #[test]
 fn bytes_come_out_of_their_wrapping() {
-    let (_, records) = read("helpscout", &sample("helpscout"), None).unwrap();
+    let (_, records) = read("helpscout", &sample("helpscout"));
     let lamp = records.into_iter().flatten().find(|record| record.id.original == "1001").unwrap();
     let first = &lamp.entries[0];
     assert_eq!(first.attachments[0].content.length(), Some(18));
