@@ -224,7 +224,7 @@ fn real_archives_are_recognised_by_their_source_alone() {
         if !folder.is_dir() {
             continue;
         }
-        let head = Input::open(&[folder.clone()], scratch.path()).unwrap().head().unwrap();
+        let head = Input::open(std::slice::from_ref(&folder), scratch.path()).unwrap().head().unwrap();
         let found: Vec<&str> = SOURCES.iter().filter(|it| it.recognises(&head)).map(|it| it.name()).collect();
         assert_eq!(found, [expected], "{}", folder.display());
     }
