@@ -14,7 +14,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
-mod ask;
+pub(crate) mod ask;
 mod calls;
 pub mod compare;
 mod convert;
@@ -31,7 +31,7 @@ mod seal;
 #[cfg(test)]
 mod tests;
 mod verify;
-mod walk;
+pub(crate) mod walk;
 mod webhook;
 mod work;
 

@@ -39,7 +39,7 @@ pub mod xlsx;
 
 pub use hub::{Exported, ExportedThread, Site};
 pub use output::{Destination, Form, Older};
-pub use select::{Selection, Someone};
+pub use select::{Selection, Someone, Theirs};
 
 use output::{MARK, Staged};
 
@@ -213,9 +213,13 @@ impl Notes {
 
     /// Something noticed about a conversation.
     pub fn tell(&mut self, code: &'static str, conversation: u64, message: String) {
-        let id = RecordId::new(FREESCOUT, conversation.to_string());
+        self.tell_of(code, Some(conversation), message);
+    }
+
+    /// The same, or something noticed outside all conversations.
+    fn tell_of(&mut self, code: &'static str, conversation: Option<u64>, message: String) {
         let mut finding = crate::finding::Finding::new(code, message);
-        finding.record = Some(id);
+        finding.record = conversation.map(|id| RecordId::new(FREESCOUT, id.to_string()));
         self.counts[finding.severity as usize] += 1;
         self.reporter.event(&Event::Finding(&finding));
     }
@@ -328,7 +332,9 @@ pub fn run(
     let total = selection.limit.map_or(total, |most| most.min(total));
     reporter.event(&Event::Opened { format: "FreeScout", records: total });
     let place = Origin::whole(&Arc::from(producer.site().url.as_str()));
-    let mut customers = BTreeSet::new();
+    // Of one person only their own profile is wanted, also if there is no conversation of theirs.
+    let mut customers = selection.customer.as_ref().map(|someone| someone.ids.clone()).unwrap_or_default();
+    let has_choice = !(selection.is_everything() && producer.is_whole());
     let mut given = producer.conversations(selection, if wants_files { Files::Wanted } else { Files::Named })?;
     while selection.limit.is_none_or(|most| sums.read < most) && !stop.is_asked() {
         let Some(produced) = given.next() else { break };
@@ -337,7 +343,9 @@ pub fn run(
                 for (writer, ..) in &mut open {
                     writer.write(&exported, &mut notes)?;
                 }
-                customers.extend(exported.customers());
+                if has_choice && selection.customer.is_none() {
+                    customers.extend(exported.customers());
+                }
                 sums.threads += exported.threads.len() as u64;
                 sums.attachments += exported.threads.iter().map(|thread| thread.files.len() as u64).sum::<u64>();
                 tell_missing(&exported, wants_files, &mut notes);
@@ -358,8 +366,7 @@ pub fn run(
     }
     drop(given);
     if !stop.is_asked() {
-        let is_everything = selection.is_everything() && producer.is_whole();
-        let wanted = (!is_everything).then_some(&customers);
+        let wanted = has_choice.then_some(&customers);
         for customer in producer.customers(wanted)? {
             if stop.is_asked() {
                 break;

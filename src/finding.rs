@@ -163,7 +163,7 @@ pub mod codes {
         TARGET_AUTOMATION = "target-automation" Info "Webhooks and workflows of the target run for imported conversations too";
         // Exporting.
         EXPORT_FILE_MISSING = "export-file-missing" Error "An attachment could not be fetched; its name stands without bytes";
-        EXPORT_CELL_CUT = "export-cell-cut" Warning "A text does not fit into a spreadsheet's cell; it was cut, and a file beside the tables has all of it";
+        EXPORT_CELL_CUT = "export-cell-cut" Warning "A text does not fit into a spreadsheet's cell; it was cut, and a file beside the tables or a sheet of its own has all of it";
         EXPORT_CELL_GUARDED = "export-cell-guarded" Info "A cell that a spreadsheet would take for a formula begins with an apostrophe";
     }
 }

@@ -5,10 +5,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use jiff::Timestamp;
 
-use crate::freescout::{ApiError, Client, ErrorKind, Verdict};
-use crate::report::Silence;
+use super::walk::Fetch;
+use crate::freescout::{ApiError, Client, ErrorKind, Page, Rows, Verdict};
+use crate::report::{Reporter, Silence};
 use crate::upload;
 use crate::upload::limiter::{Asks, Limiter, Permit, Reply};
 
@@ -23,7 +25,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Asks under the operator's limits.
 #[derive(Clone)]
-pub(super) struct Asker {
+pub(crate) struct Asker {
     pub client: Client,
     limiter: Arc<Limiter>,
 }
@@ -31,8 +33,31 @@ pub(super) struct Asker {
 impl Asker {
     pub fn new(client: Client, options: &super::Options) -> Self {
         let (concurrency, rate, window) = (options.concurrency, options.rate, options.window.clone());
-        let options = upload::Options { concurrency, rate, window, ..upload::Options::default() };
-        Self { client, limiter: Limiter::new(&options, Arc::new(Silence)) }
+        let limits = upload::Options { concurrency, rate, window, ..upload::Options::default() };
+        Self::within(client, &limits, Arc::new(Silence))
+    }
+
+    /// Within these limits; pauses are told.
+    pub fn within(client: Client, limits: &upload::Options, reporter: Arc<dyn Reporter>) -> Self {
+        Self { client, limiter: Limiter::new(limits, reporter) }
+    }
+
+    /// Pages of a list, for a [`Walk`](super::walk::Walk).
+    pub fn pages(&self, rows: Rows) -> Fetch {
+        let asker = self.clone();
+        let rows = Arc::new(rows);
+        Arc::new(move |page: Page| {
+            let (asker, rows) = (asker.clone(), Arc::clone(&rows));
+            async move {
+                asker
+                    .ask(|client| {
+                        let rows = Arc::clone(&rows);
+                        async move { client.rows(&rows, page).await }
+                    })
+                    .await
+            }
+            .boxed()
+        })
     }
 
     /// The right to ask. Nobody has it while the target is ill but those who try whether it still is; who has
@@ -99,11 +124,11 @@ impl Asker {
 }
 
 /// Whether the server cannot answer this one question, and may well answer others.
-pub(super) fn is_about_this(error: &ApiError) -> bool {
+pub(crate) fn is_about_this(error: &ApiError) -> bool {
     matches!(error.kind(), ErrorKind::ServerFault | ErrorKind::BadAnswer | ErrorKind::Puzzling)
 }
 
 /// FreeScout's clock when it answered; this machine's if it does not say.
-pub(super) fn clock(date: Option<Timestamp>) -> Timestamp {
+pub(crate) fn clock(date: Option<Timestamp>) -> Timestamp {
     date.unwrap_or_else(Timestamp::now)
 }

@@ -41,7 +41,7 @@ pub(super) const ATTACHMENTS: &str = "attachments";
 pub(super) const WORK: &str = "work";
 
 /// A snapshot's list of its files.
-pub(super) const MANIFEST: &str = "manifest.json";
+pub(crate) const MANIFEST: &str = "manifest.json";
 
 /// The same hashes in the form that `sha256sum -c` reads, with the manifest's own.
 pub(super) const SUMS: &str = "SHA256SUMS";

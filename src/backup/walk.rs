@@ -20,13 +20,13 @@ use crate::freescout::walk::{Ids, Pace};
 use crate::freescout::{ApiError, List, Page, wire};
 
 /// Gets one page, asking as often as it takes.
-pub(super) type Fetch = Arc<dyn Fn(Page) -> BoxFuture<'static, Result<List<Value>, ApiError>> + Send + Sync>;
+pub(crate) type Fetch = Arc<dyn Fn(Page) -> BoxFuture<'static, Result<List<Value>, ApiError>> + Send + Sync>;
 
 /// A page on its way.
 type Answer = AbortOnDropHandle<Result<List<Value>, ApiError>>;
 
 /// Rows that have not been given before.
-pub(super) struct Turn {
+pub(crate) struct Turn {
     pub rows: Vec<Value>,
     /// How many rows of the list lie behind this turn.
     pub passed: u64,
@@ -41,7 +41,7 @@ pub(super) struct Turn {
 }
 
 /// A walk over one list.
-pub(super) struct Walk {
+pub(crate) struct Walk {
     fetch: Fetch,
     pace: Pace,
     overlaps: bool,

@@ -10,7 +10,7 @@ use foxferry::conversation::Status;
 use foxferry::export::live::{Live, LiveOptions};
 use foxferry::export::snapshot::OfBackup;
 use foxferry::export::{
-    self, Bodies, Destination, ExportError, Form, Job, LongCells, Older, Options, Producer, Selection,
+    self, Bodies, Destination, ExportError, Form, Job, LongCells, Older, Options, Producer, Selection, Theirs,
 };
 use foxferry::journal::Journal;
 use foxferry::report::{Reporter, Silence, Summary};
@@ -124,6 +124,9 @@ struct WhichArgs {
     /// Everything about one person, by any of their addresses
     #[arg(long, value_name = "ADDRESS")]
     customer: Option<String>,
+    /// With `--customer`: only conversations whose customer they are, for which FreeScout can be asked; else all are read
+    #[arg(long, requires = "customer")]
+    own: bool,
 }
 
 /// The FreeScout that is read.
@@ -187,6 +190,9 @@ pub fn run(args: &Export, screen: &Screen) -> Result<Exit, Failure> {
         "{} conversations with {} threads and {} attachments, {} customers in {:.1} s",
         sums.done, sums.threads, sums.attachments, sums.customers, sums.seconds
     ));
+    if let Some(address) = args.which.customer.as_ref().filter(|_| sums.read == 0 && sums.customers == 0) {
+        screen.say(&format!("nobody here has the address `{}`", address.trim()));
+    }
     if to_stdout {
         screen.say(&sums.to_string());
     } else {
@@ -224,7 +230,8 @@ fn job(args: &Export, screen: &Screen) -> Result<Job, Failure> {
         has_mark: !args.shape.no_bom,
         long_cells: args.shape.long_cells,
         is_defused: !args.shape.raw_cells,
-        has_files: args.shape.attachments,
+        // Everything about a person has their files, too.
+        has_files: args.shape.attachments || args.which.customer.is_some(),
     };
     let older = if args.replace { Older::Replace } else { Older::Keep };
     Ok(Job { exporter, destination, older, options })
@@ -376,6 +383,8 @@ pub(super) fn snapshot(backup: &Backup, name: &str, wanted: &[Also], screen: &Sc
 
 fn selection(args: &Export, site: &export::Site, customer: Option<export::Someone>) -> Result<Selection, Failure> {
     let which = &args.which;
+    let theirs = if which.own { Theirs::Own } else { Theirs::Everywhere };
+    let customer = customer.map(|someone| export::Someone { theirs, ..someone });
     let mut selection = Selection {
         since: which.since,
         until: which.until,

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use super::files::{self, Names};
 use super::hub::{Exported, Site};
 use super::output::Staged;
-use super::table::{self, Cell, Columns, Kind};
+use super::table::{self, About, Cell, Columns, Kind};
 use super::{ExportError, Exporter, Form, LongCells, Notes, Options, Writer};
 use crate::finding::codes;
 use crate::freescout::wire;
@@ -56,7 +56,7 @@ impl Exporter for Csv {
         };
         if let Some(users) = &mut tables.users {
             for user in &site.users {
-                users.write(table::user_row(&users.columns, user), None)?;
+                users.write(table::user_row(&users.columns, user), About::person(user.id, None))?;
             }
         }
         Ok(Box::new(tables))
@@ -78,21 +78,21 @@ impl Writer for Tables {
         let id = exported.conversation.id;
         if let Some(sheet) = &mut self.conversations {
             let row = table::conversation_row(&sheet.columns, &self.site, exported);
-            sheet.write(row, Some((id, id, notes)))?;
+            sheet.write(row, About::part(id, id, notes))?;
         }
         for it in &exported.threads {
             let paths = if self.options.has_files { self.names.write_all(id, it, notes)? } else { Vec::new() };
             if let Some(sheet) = &mut self.threads {
                 let row = table::thread_row(&sheet.columns, &self.site, exported, it, &self.options, &paths);
-                sheet.write(row, Some((id, it.thread.id, notes)))?;
+                sheet.write(row, About::part(id, it.thread.id, notes))?;
             }
         }
         Ok(())
     }
 
-    fn customer(&mut self, customer: &wire::Customer, _: &mut Notes) -> Result<(), ExportError> {
+    fn customer(&mut self, customer: &wire::Customer, notes: &mut Notes) -> Result<(), ExportError> {
         let Some(sheet) = &mut self.customers else { return Ok(()) };
-        sheet.write(table::customer_row(&sheet.columns, customer), None)
+        sheet.write(table::customer_row(&sheet.columns, customer), About::person(customer.id, Some(notes)))
     }
 
     fn finish(self: Box<Self>, _: &mut Notes) -> Result<(), ExportError> {
@@ -136,54 +136,45 @@ impl Sheet {
         })
     }
 
-    /// Writes a row; `about` is the conversation, the row's own id, and who is told.
-    fn write(&mut self, row: Vec<Cell>, mut about: Option<(u64, u64, &mut Notes)>) -> Result<(), ExportError> {
+    fn write(&mut self, row: Vec<Cell>, mut about: About<'_>) -> Result<(), ExportError> {
         for (at, cell) in row.into_iter().enumerate() {
-            let text = match cell {
-                Cell::Empty => String::new(),
-                Cell::Number(number) => number.to_string(),
-                Cell::Time(time) => time.strftime("%Y-%m-%d %H:%M:%S").to_string(),
+            let written = match cell {
+                Cell::Empty => self.out.write_field(""),
+                Cell::Number(number) => self.out.write_field(number.to_string()),
+                Cell::Time(time) => self.out.write_field(time.strftime("%Y-%m-%d %H:%M:%S").to_string()),
                 Cell::Text(text) => {
-                    let text = if text.contains('\r') { text.replace("\r\n", "\n").replace('\r', "\n") } else { text };
-                    self.fit(text, at, &mut about)?
+                    let text = self.fit(with_bare_line_ends(text), at, &mut about)?;
+                    self.out.write_field(&text)
                 }
             };
-            self.out.write_field(&text).map_err(|cause| self.failed(cause))?;
+            written.map_err(|cause| self.failed(cause))?;
         }
         self.out.write_record(None::<&[u8]>).map_err(|cause| self.failed(cause))
     }
 
     /// A text that no spreadsheet runs or cuts.
-    fn fit(
-        &self,
-        text: String,
-        column: usize,
-        about: &mut Option<(u64, u64, &mut Notes)>,
-    ) -> Result<String, ExportError> {
-        let mut text = text;
+    fn fit(&self, mut text: String, column: usize, about: &mut About<'_>) -> Result<String, ExportError> {
+        let (table, own, name) = (self.kind.name(), about.own, &self.columns.names[column]);
         let is_guarded = self.is_defused && needs_guard(&text);
         if is_guarded {
             text.insert(0, '\'');
         }
-        let name = &self.columns.names[column];
-        let Some((conversation, own, notes)) = about else { return Ok(text) };
         if is_guarded && !text.starts_with("''") {
-            notes.tell(codes::EXPORT_CELL_GUARDED, *conversation, format!("{} {own}: `{name}`", self.kind.name()));
+            about.tell(codes::EXPORT_CELL_GUARDED, format!("{table} {own}: `{name}`"));
         }
-        if self.long_cells == LongCells::Keep || text.len() <= LONGEST_CELL || units(&text) <= LONGEST_CELL {
+        if self.long_cells == LongCells::Keep || !is_long(&text) {
             return Ok(text);
         }
-        let file = format!("long/{}-{own}-{}.txt", self.kind.name(), files::safe_name(name));
+        let file = format!("long/{table}-{own}-{}.txt", files::safe_name(name));
         let path = self.folder.join(&file);
         let whole = if is_guarded { &text[1..] } else { &text };
         fs::create_dir_all(self.folder.join("long"))
             .and_then(|()| fs::write(&path, whole))
             .map_err(|cause| ExportError::Io { path, cause })?;
         let length = whole.chars().count();
-        notes.tell(
+        about.tell(
             codes::EXPORT_CELL_CUT,
-            *conversation,
-            format!("{} {own}: `{name}` has {length} characters, all of which are in `{file}`", self.kind.name()),
+            format!("{table} {own}: `{name}` has {length} characters, all of which are in `{file}`"),
         );
         Ok(cut(&text, &format!("… [cut; all {length} characters are in {file}]")))
     }
@@ -204,20 +195,38 @@ impl Sheet {
     }
 }
 
+/// Lines of one cell end in LF only.
+pub(super) fn with_bare_line_ends(text: String) -> String {
+    if memchr::memchr(b'\r', text.as_bytes()).is_none() {
+        return text;
+    }
+    text.replace("\r\n", "\n").replace('\r', "\n")
+}
+
+/// Whether a text is too long for a cell.
+pub(super) fn is_long(text: &str) -> bool {
+    text.len() > LONGEST_CELL && units(text) > LONGEST_CELL
+}
+
 /// The length as Excel counts it.
-pub(super) fn units(text: &str) -> usize {
+fn units(text: &str) -> usize {
     text.encode_utf16().count()
 }
 
 /// The beginning of a text that, with `ending`, just fits into a cell.
 pub(super) fn cut(text: &str, ending: &str) -> String {
-    let room = LONGEST_CELL - units(ending);
+    let (beginning, _) = split(text, LONGEST_CELL - units(ending));
+    format!("{beginning}{ending}")
+}
+
+/// Takes a text apart after at most so many UTF-16 units.
+pub(super) fn split(text: &str, room: usize) -> (&str, &str) {
     let mut used = 0;
     let end = text.char_indices().find(|(_, c)| {
         used += c.len_utf16();
         used > room
     });
-    format!("{}{ending}", &text[..end.map_or(text.len(), |(at, _)| at)])
+    text.split_at(end.map_or(text.len(), |(at, _)| at))
 }
 
 /// Whether a spreadsheet might take a cell for a formula, or whether it begins with our guard itself.

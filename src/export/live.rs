@@ -1,44 +1,49 @@
 //! Conversations read from a running FreeScout: all of them, or those that a journal has brought there.
 //!
-//! A task reads ahead by a bounded number of conversations and fetches their attachments meanwhile, in the order of ids; whoever
-//! writes takes them from a channel. Reads are repeated when FreeScout does not answer, and nothing is ever written to it.
+//! A task walks the list several pages at a time, as a backup does ([`crate::backup::walk`]), so that what is there throughout is
+//! read exactly once while others come and go, and fetches attachments meanwhile; whoever writes takes conversations
+//! from a channel, in the list's order. All requests are under one limit, are repeated when FreeScout does not
+//! answer, and nothing is ever written to it.
 
 use std::collections::BTreeSet;
-use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use futures_util::{Stream, StreamExt as _, future::Either, stream};
 use jiff::Timestamp;
+use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
-use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::hub::{Exported, Site};
-use super::select::{Selection, Someone};
+use super::select::{Selection, Someone, Theirs};
 use super::{ExportError, Files, Produced, Producer};
+use crate::backup::ask::Asker;
+use crate::backup::walk::Walk;
 use crate::content::Content;
+use crate::freescout::walk::Ids;
 use crate::freescout::{
-    ApiError, Client, ConversationFilter, CustomerFilter, Directory, Embed, ErrorKind, Page, UserFilter, Verdict, wire,
+    ApiError, Client, ConversationFilter, ConversationSort, CustomerFilter, Directory, Embed, ErrorKind, Page, Rows,
+    SortOrder, UserFilter, wire,
 };
 use crate::journal::{Journal, JournalError};
 use crate::record::RecordId;
 use crate::report::{Event, Reporter};
-use crate::upload::Stop;
+use crate::upload::{self, Stop};
 
 /// Rows of one page with threads: comfortable for a server's memory.
 const PAGE: u64 = 50;
 
+/// Rows of one page without threads.
+const SHORT_PAGE: u64 = 200;
+
 /// Customers of one page.
 const CUSTOMER_PAGE: u64 = 100;
 
-/// How often a read is repeated before the export is given up: with the waits below, some ten minutes.
-const MOST_TRIES: u32 = 12;
-
-/// How often one attachment is tried.
-const MOST_FILE_TRIES: u32 = 4;
+/// Most pages that are asked for ahead: they wait in memory.
+const MOST_AHEAD: usize = 8;
 
 /// Attachments up to this size wait in memory, larger ones in a temporary file.
 const IN_MEMORY: usize = 256 * 1024;
@@ -68,32 +73,13 @@ pub struct Live {
 #[derive(Clone)]
 struct Reader {
     client: Client,
-    pace: Arc<Pace>,
+    asker: Asker,
     stop: Stop,
-    reporter: Arc<dyn Reporter>,
     options: LiveOptions,
 }
 
-/// Requests per second, by counting those that were sent.
-struct Pace {
-    rate: Option<f64>,
-    state: Mutex<Instant>,
-}
-
-impl Pace {
-    /// Waits for the turn of the next request.
-    async fn turn(&self) {
-        let Some(rate) = self.rate else { return };
-        let at = {
-            // No await while it is held.
-            let mut next = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            let at = (*next).max(Instant::now());
-            *next = at + Duration::from_secs_f64(1.0 / rate);
-            at
-        };
-        tokio::time::sleep_until(at).await;
-    }
-}
+/// A conversation, or the id of one that cannot be had, and why.
+type Found = Either<wire::Conversation, (u64, String)>;
 
 impl Live {
     /// Asks FreeScout what it is. Must be called on the runtime that will do the reading.
@@ -115,8 +101,10 @@ impl Live {
             users,
             taken_at: count.server_date.or_else(|| Some(Timestamp::now())),
         };
-        let pace = Arc::new(Pace { rate: options.rate, state: Mutex::new(Instant::now()) });
-        let reader = Reader { client: client.clone(), pace, stop: stop.clone(), reporter, options };
+        let limits =
+            upload::Options { concurrency: options.concurrency, rate: options.rate, ..upload::Options::default() };
+        let asker = Asker::within(client.clone(), &limits, reporter);
+        let reader = Reader { client: client.clone(), asker, stop: stop.clone(), options };
         Ok(Self { reader, site, total: Some(count.page.total_elements), runtime: Handle::current(), journal: None })
     }
 
@@ -162,8 +150,10 @@ impl Producer for Live {
         let reader = self.reader.clone();
         let selection = selection.clone();
         let Some(path) = &self.journal else {
-            let wanted = reader.wanted(&selection);
-            self.runtime.spawn(async move { reader.give(wanted, selection, files, sender).await });
+            self.runtime.spawn(async move {
+                let wanted = reader.wanted(&selection);
+                reader.give(wanted, selection, files, sender).await;
+            });
             return Ok(Box::new(Received { receiver }));
         };
         // The ledger is read by a thread of its own, as far ahead as there is room.
@@ -245,10 +235,7 @@ fn name_threads(journal: &crate::journal::Reader, exported: &mut Exported) -> Re
 
 impl Reader {
     /// The conversations that may be wanted, complete.
-    fn wanted(
-        &self,
-        selection: &Selection,
-    ) -> impl Stream<Item = Result<Either<wire::Conversation, (u64, ApiError)>, ApiError>> + Send + use<> {
+    fn wanted(&self, selection: &Selection) -> impl Stream<Item = Result<Found, ApiError>> + Send + use<> {
         if !selection.only.is_empty() {
             let mut ids: Vec<u64> = selection.only.iter().filter_map(|id| id.parse().ok()).collect();
             ids.sort_unstable();
@@ -256,13 +243,7 @@ impl Reader {
             let reader = self.clone();
             let one = move |id| {
                 let reader = reader.clone();
-                async move {
-                    match reader.again(|client| async move { client.conversation(id, Embed::ALL).await }).await {
-                        Ok(found) => Ok(Either::Left(found.value)),
-                        Err(error) if error.is_not_found() => Ok(Either::Right((id, error))),
-                        Err(error) => Err(error),
-                    }
-                }
+                async move { reader.one(id).await }
             };
             return Either::Left(stream::iter(ids).map(one).buffered(self.options.concurrency));
         }
@@ -273,87 +254,96 @@ impl Reader {
             statuses: selection.statuses.iter().copied().filter(|_| selection.statuses.len() == 1).collect(),
             tag: selection.tags.first().filter(|_| selection.tags.len() == 1).cloned(),
             created_since: selection.since,
+            sort: ConversationSort::Number,
+            order: SortOrder::Ascending,
             ..ConversationFilter::default()
         };
-        Either::Right(self.repeated(self.client.conversations(filter, PAGE)).map(|row| row.map(Either::Left)))
-    }
-
-    /// A walk that asks again when FreeScout does not answer; it ends with the first error that stays.
-    fn repeated<T, W>(&self, walk: W) -> impl Stream<Item = Result<T, ApiError>> + Send + use<T, W>
-    where
-        T: Send + 'static,
-        W: Stream<Item = Result<T, ApiError>> + Send + 'static,
-    {
+        let (sender, receiver) = mpsc::channel(PAGE as usize);
         let reader = self.clone();
-        stream::unfold((Box::pin(walk), reader, 0, false), |(mut walk, reader, sent, is_over)| async move {
-            if is_over {
-                return None;
+        let someone = selection.customer.clone();
+        let walking = AbortOnDropHandle::new(tokio::spawn(async move {
+            let walked = match someone.filter(|someone| someone.theirs == Theirs::Own) {
+                Some(someone) => reader.walk_own(&filter, &someone, &sender).await,
+                None => reader.walk(&filter, &mut Ids::default(), &sender).await,
+            };
+            if let Err(error) = walked {
+                // Nobody listens any more when the export has ended.
+                let _ = sender.send(Err(error)).await;
             }
-            let mut tries = 0;
-            loop {
-                let now = reader.client.requests_sent();
-                if now != sent {
-                    reader.pace.turn().await;
-                }
-                match walk.next().await? {
-                    Ok(row) => return Some((Ok(row), (walk, reader, now, false))),
-                    Err(error) => {
-                        tries += 1;
-                        if !reader.waits(&error, tries, MOST_TRIES).await {
-                            return Some((Err(error), (walk, reader, now, true)));
-                        }
-                    }
-                }
-            }
-        })
+        }));
+        Either::Right(stream::unfold((receiver, walking), |(mut receiver, walking)| async move {
+            receiver.recv().await.map(|found| (found, (receiver, walking)))
+        }))
     }
 
-    /// One read, made again when FreeScout does not answer.
-    async fn again<T, F>(&self, read: impl Fn(Client) -> F) -> Result<T, ApiError>
-    where
-        F: Future<Output = Result<T, ApiError>>,
-    {
-        let mut tries = 0;
-        loop {
-            self.pace.turn().await;
-            match read(self.client.clone()).await {
-                Ok(value) => return Ok(value),
-                Err(error) => {
-                    tries += 1;
-                    if !self.waits(&error, tries, MOST_TRIES).await {
-                        return Err(error);
-                    }
+    /// The conversations of one customer: FreeScout can be asked for these, under each id and address of theirs.
+    async fn walk_own(
+        &self,
+        filter: &ConversationFilter,
+        someone: &Someone,
+        sender: &mpsc::Sender<Result<Found, ApiError>>,
+    ) -> Result<(), ApiError> {
+        let mut seen = Ids::default();
+        for id in &someone.ids {
+            let filter = ConversationFilter { customer_id: Some(*id), ..filter.clone() };
+            self.walk(&filter, &mut seen, sender).await?;
+        }
+        for email in &someone.emails {
+            let filter = ConversationFilter { customer_email: Some(email.clone()), ..filter.clone() };
+            self.walk(&filter, &mut seen, sender).await?;
+        }
+        Ok(())
+    }
+
+    /// Sends every conversation of a list that has not been `given` before, with threads.
+    async fn walk(
+        &self,
+        filter: &ConversationFilter,
+        given: &mut Ids,
+        sender: &mpsc::Sender<Result<Found, ApiError>>,
+    ) -> Result<(), ApiError> {
+        let ahead = self.options.concurrency.min(MOST_AHEAD);
+        let mut walk = Walk::new(self.asker.pages(Rows::Conversations(filter.clone())), PAGE, ahead);
+        let mut unreadable = 0;
+        while let Some(turn) = walk.turn().await? {
+            unreadable += turn.unreadable;
+            for row in turn.rows {
+                let Some(found) = typed(row, filter, given) else { continue };
+                if sender.send(Ok(found)).await.is_err() {
+                    return Ok(());
                 }
             }
         }
+        if unreadable == 0 {
+            return Ok(());
+        }
+        // Rows that the server cannot show with threads it may show without, and then they have at least a number.
+        let short = ConversationFilter { embed: Embed::default(), ..filter.clone() };
+        let mut walk = Walk::new(self.asker.pages(Rows::Conversations(short)), SHORT_PAGE, ahead);
+        while let Some(turn) = walk.turn().await? {
+            for row in turn.rows {
+                let Some(id) = row.get("id").and_then(wire::as_id).filter(|id| given.insert(*id)) else { continue };
+                if sender.send(self.one(id).await).await.is_err() {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
     }
 
-    /// Waits before another try; `false`: there is none.
-    async fn waits(&self, error: &ApiError, tries: u32, most: u32) -> bool {
-        if tries >= most || self.stop.is_asked() {
-            return false;
-        }
-        let grown = Duration::from_millis(500).saturating_mul(1 << tries.min(7));
-        let wait = match error.verdict() {
-            Verdict::Refused | Verdict::Unauthorised => return false,
-            Verdict::Throttled { retry_after } => retry_after.unwrap_or(grown),
-            // A web page instead of an answer stays one.
-            Verdict::Unknown if *error.kind() == ErrorKind::BadAnswer && tries > 2 => return false,
-            Verdict::Transient | Verdict::Unknown => grown,
-        };
-        if wait > Duration::from_secs(2) {
-            self.reporter.event(&Event::Paused { wait, reason: &error.to_string() });
-        }
-        tokio::select! {
-            () = tokio::time::sleep(wait) => true,
-            () = self.stop.asked() => false,
+    /// One conversation by its id.
+    async fn one(&self, id: u64) -> Result<Found, ApiError> {
+        match self.asker.ask(|client| async move { client.conversation(id, Embed::ALL).await }).await {
+            Ok(found) => Ok(Either::Left(found.value)),
+            Err(error) if error.is_not_found() || is_about_one(&error) => Ok(Either::Right((id, error.to_string()))),
+            Err(error) => Err(error),
         }
     }
 
     /// Sends what is wanted, in order, with attachments fetched ahead.
     async fn give(
         self,
-        wanted: impl Stream<Item = Result<Either<wire::Conversation, (u64, ApiError)>, ApiError>> + Send,
+        wanted: impl Stream<Item = Result<Found, ApiError>> + Send,
         selection: Selection,
         files: Files,
         sender: mpsc::Sender<Result<Produced, ExportError>>,
@@ -368,9 +358,9 @@ impl Reader {
         let complete = taken.map(|found| async {
             match found {
                 Ok(Either::Left(conversation)) => {
-                    Ok(Produced::Conversation(self.with_files(Exported::new(conversation), files).await))
+                    Ok(Produced::Conversation(self.with_files(Exported::new(conversation), files).await?))
                 }
-                Ok(Either::Right((id, error))) => Ok(Produced::Lost { id, reason: error.to_string() }),
+                Ok(Either::Right((id, reason))) => Ok(Produced::Lost { id, reason }),
                 Err(error) => Err(ExportError::Fetch(error)),
             }
         });
@@ -388,10 +378,10 @@ impl Reader {
         let rows = stream::unfold(of_ledger, |mut rows| async move { rows.recv().await.map(|row| (row, rows)) });
         let complete = rows.map(|row| async {
             let (record, id) = row?;
-            match self.again(|client| async move { client.conversation(id, Embed::ALL).await }).await {
+            match self.asker.ask(|client| async move { client.conversation(id, Embed::ALL).await }).await {
                 Ok(found) if !selection.takes(&found.value) => Ok(None),
                 Ok(found) => {
-                    let mut exported = self.with_files(Exported::new(found.value), files).await;
+                    let mut exported = self.with_files(Exported::new(found.value), files).await?;
                     exported.old = Some(record);
                     Ok(Some(Produced::Conversation(exported)))
                 }
@@ -399,6 +389,7 @@ impl Reader {
                     let reason = format!("`{record}` was brought there and is no longer in FreeScout");
                     Ok(Some(Produced::Lost { id, reason }))
                 }
+                Err(error) if is_about_one(&error) => Ok(Some(Produced::Lost { id, reason: error.to_string() })),
                 Err(error) => Err(ExportError::Fetch(error)),
             }
         });
@@ -411,7 +402,7 @@ impl Reader {
         if let Some(ids) = wanted.as_ref().filter(|ids| ids.len() <= 500) {
             let reader = &self;
             let one = |id: u64| async move {
-                match reader.again(|client| async move { client.customer(id).await }).await {
+                match reader.asker.ask(|client| async move { client.customer(id).await }).await {
                     Ok(found) => Ok(Some(found.value)),
                     Err(error) if error.is_not_found() => Ok(None),
                     Err(error) => Err(ExportError::Fetch(error)),
@@ -421,12 +412,26 @@ impl Reader {
             self.send(found.filter_map(|row| std::future::ready(row.transpose())), sender).await;
             return;
         }
-        let all = self.repeated(self.client.customers(CustomerFilter::default(), CUSTOMER_PAGE));
-        let kept = all.filter(move |row| {
-            let is_wanted = row.as_ref().is_ok_and(|row| wanted.as_ref().is_none_or(|ids| ids.contains(&row.id)));
-            std::future::ready(is_wanted || row.is_err())
+        let ahead = self.options.concurrency.min(MOST_AHEAD);
+        let rows = Rows::Customers(CustomerFilter { order: SortOrder::Ascending, ..CustomerFilter::default() });
+        let walk = Walk::new(self.asker.pages(rows), CUSTOMER_PAGE, ahead);
+        let turns = stream::try_unfold(walk, |mut walk| async move {
+            let turn = walk.turn().await.map_err(ExportError::Fetch)?;
+            Ok(turn.map(|turn| (turn.rows, walk)))
         });
-        self.send(kept.map(|row| row.map_err(ExportError::Fetch)), sender).await;
+        let kept = turns.flat_map(move |rows| {
+            let kept: Vec<_> = match rows {
+                Ok(rows) => rows
+                    .into_iter()
+                    .filter_map(|row| serde_json::from_value::<wire::Customer>(row).ok())
+                    .filter(|row| wanted.as_ref().is_none_or(|ids| ids.contains(&row.id)))
+                    .map(Ok)
+                    .collect(),
+                Err(error) => vec![Err(error)],
+            };
+            stream::iter(kept)
+        });
+        self.send(kept, sender).await;
     }
 
     /// Hands over until the end, the first error, or until nobody listens or somebody asks to stop.
@@ -449,52 +454,49 @@ impl Reader {
         }
     }
 
-    /// Fetches its attachments, if they are wanted.
-    async fn with_files(&self, mut exported: Exported, files: Files) -> Exported {
+    /// Fetches its attachments, if they are wanted. Errors are about the server or the disk as a whole.
+    async fn with_files(&self, mut exported: Exported, files: Files) -> Result<Exported, ExportError> {
         if files == Files::Named {
-            return exported;
+            return Ok(exported);
         }
         let mut kept = Vec::new();
         for it in &mut exported.threads {
             for (at, file) in it.thread.embedded.attachments.iter().enumerate() {
-                it.files[at] = match self.file(file, &mut kept).await {
-                    Ok(content) => content,
-                    Err(reason) => Content::Missing { reason, claimed_length: file.size },
-                };
+                it.files[at] = self.file(file, &mut kept).await?;
             }
         }
         exported.kept = kept;
-        exported
+        Ok(exported)
     }
 
-    async fn file(&self, file: &wire::Attachment, kept: &mut Vec<tempfile::TempPath>) -> Result<Content, String> {
-        let mut tries = 0;
-        loop {
-            self.pace.turn().await;
-            match self.fetch(&file.file_url, kept).await {
-                Ok(content) => {
-                    // A broken server may end a file early without a word.
-                    let length = content.length();
-                    if let (Some(found), Some(said)) = (length, file.size)
-                        && found != said
-                    {
-                        return Err(format!("it has {found} bytes and FreeScout says {said}"));
-                    }
-                    return Ok(content);
-                }
-                Err(Fault::Disk(error)) => return Err(format!("it could not be kept on disk: {error}")),
-                Err(Fault::Api(error)) => {
-                    tries += 1;
-                    if !self.waits(&error, tries, MOST_FILE_TRIES).await {
-                        return Err(error.to_string());
-                    }
-                }
+    async fn file(&self, file: &wire::Attachment, kept: &mut Vec<tempfile::TempPath>) -> Result<Content, ExportError> {
+        let missing = |reason: String| Ok(Content::Missing { reason, claimed_length: file.size });
+        let fetched = self.asker.ask(|client| async move {
+            match self.fetch(&client, &file.file_url).await {
+                Ok(fetched) => Ok(Ok(fetched)),
+                Err(Fault::Disk(cause)) => Ok(Err(cause)),
+                Err(Fault::Api(error)) => Err(error),
             }
+        });
+        let (content, place) = match fetched.await {
+            Ok(Ok(fetched)) => fetched,
+            Ok(Err(cause)) => return Err(ExportError::Io { path: self.options.scratch.clone(), cause }),
+            Err(error) if *error.kind() == ErrorKind::Unreachable => return Err(ExportError::Fetch(error)),
+            Err(error) => return missing(error.to_string()),
+        };
+        kept.extend(place);
+        match (content.length(), file.size) {
+            // A broken server may end a file early without a word.
+            (Some(found), Some(said)) if found != said => {
+                missing(format!("it has {found} bytes and FreeScout says {said}"))
+            }
+            _ => Ok(content),
         }
     }
 
-    async fn fetch(&self, url: &str, kept: &mut Vec<tempfile::TempPath>) -> Result<Content, Fault> {
-        let mut download = self.client.download(url).await?;
+    /// The bytes of a file, and the temporary file that they lie in if they are many.
+    async fn fetch(&self, client: &Client, url: &str) -> Result<(Content, Option<tempfile::TempPath>), Fault> {
+        let mut download = client.download(url).await?;
         let mut memory = Vec::new();
         let mut disk = None;
         let mut length = 0;
@@ -516,15 +518,31 @@ impl Reader {
             std::io::Write::write_all(file, &piece)?;
         }
         Ok(match disk {
-            None => Content::bytes(memory),
+            None => (Content::bytes(memory), None),
             Some(file) => {
                 let place = file.into_temp_path();
-                let path = Arc::from(&*place);
-                kept.push(place);
-                Content::File { path, length }
+                (Content::File { path: Arc::from(&*place), length }, Some(place))
             }
         })
     }
+}
+
+/// A row of a list as a conversation, if it is wanted and new.
+fn typed(row: Value, filter: &ConversationFilter, given: &mut Ids) -> Option<Found> {
+    let id = row.get("id").and_then(wire::as_id).unwrap_or_default();
+    match serde_json::from_value::<wire::Conversation>(row) {
+        // A server gives everything for a filter that it does not know.
+        Ok(conversation) if !filter.matches(&conversation) => None,
+        found => given.insert(id).then(|| match found {
+            Ok(conversation) => Either::Left(conversation),
+            Err(error) => Either::Right((id, format!("FreeScout's answer is not a conversation: {error}"))),
+        }),
+    }
+}
+
+/// Whether the server cannot show this one conversation, and may well show others.
+fn is_about_one(error: &ApiError) -> bool {
+    crate::backup::ask::is_about_this(error)
 }
 
 enum Fault {

@@ -39,12 +39,24 @@ pub struct Someone {
     pub ids: BTreeSet<u64>,
     /// Their addresses, in lower case.
     pub emails: BTreeSet<String>,
+    /// Which conversations have to do with them.
+    pub theirs: Theirs,
+}
+
+/// Which conversations have to do with a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Theirs {
+    /// Their own, those that they wrote in, and those whose texts went to them, in copy too.
+    #[default]
+    Everywhere,
+    /// Only those whose customer they are: FreeScout can be asked for these without reading all others.
+    Own,
 }
 
 impl Someone {
     /// Whoever has this address.
     pub fn of_address(address: &str) -> Self {
-        Self { ids: BTreeSet::new(), emails: BTreeSet::from([address.trim().to_lowercase()]) }
+        Self { emails: BTreeSet::from([address.trim().to_lowercase()]), ..Self::default() }
     }
 
     /// Adds a customer if it has one of the addresses; says whether it does.
@@ -68,10 +80,13 @@ impl Someone {
         addresses.iter().any(|address| self.emails.contains(&bare(address)))
     }
 
-    /// Whether a conversation is theirs, or one of its texts is by them, or went to them or in copy to them.
+    /// Whether a conversation is theirs, or, unless only their own count, one of its texts is by them, or went to them or in copy
+    /// to them.
     pub fn is_in(&self, conversation: &wire::Conversation) -> bool {
-        self.is(conversation.customer.as_ref())
-            || self.is(conversation.created_by.as_ref())
+        if self.is(conversation.customer.as_ref()) || self.theirs == Theirs::Own {
+            return self.is(conversation.customer.as_ref());
+        }
+        self.is(conversation.created_by.as_ref())
             || self.is_among(&conversation.cc)
             || self.is_among(&conversation.bcc)
             || conversation.threads().iter().any(|thread| {
@@ -205,5 +220,9 @@ mod tests {
         assert!(!someone.meet(&customer(&["other@example.net"])));
         assert!(someone.meet(&customer(&["Ann@example.net", "Anna@example.net"])));
         assert!(someone.is_in(&conversation()));
+        someone.theirs = Theirs::Own;
+        assert!(someone.is_in(&conversation()));
+        let copied = Someone { theirs: Theirs::Own, ..Someone::of_address("bob@example.net") };
+        assert!(!copied.is_in(&conversation()), "in copy only");
     }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread::JoinHandle;
 
 use crate::backup::BackupError;
 use crate::backup::read::{Rows, Snapshot, Stored};
@@ -10,6 +12,9 @@ use crate::freescout::{MailboxEntry, wire};
 use super::hub::{Exported, Site};
 use super::select::{Selection, Someone};
 use super::{ExportError, Files, Produced, Producer};
+
+/// How many conversations wait between reading and writing; their attachments are opened only when they are written.
+const AHEAD: usize = 16;
 
 /// A sealed snapshot of a backup.
 pub struct OfBackup {
@@ -77,6 +82,42 @@ fn exported(stored: &Stored, conversation: wire::Conversation) -> Exported {
     exported
 }
 
+/// Items made by an OS thread of its own, a few ahead of whoever takes them: reading and writing take about equally long.
+struct Ahead<T> {
+    coming: Receiver<T>,
+    maker: Option<JoinHandle<()>>,
+}
+
+impl<T: Send + 'static> Ahead<T> {
+    fn of(items: impl Iterator<Item = T> + Send + 'static) -> Self {
+        let (sender, coming) = sync_channel(AHEAD);
+        let maker = std::thread::spawn(move || {
+            for item in items {
+                // Nobody listens any more when the export has ended.
+                if sender.send(item).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { coming, maker: Some(maker) }
+    }
+}
+
+impl<T> Iterator for Ahead<T> {
+    type Item = T;
+
+    fn next(&mut self) -> Option<T> {
+        let item = self.coming.recv().ok();
+        if item.is_none()
+            && let Some(Err(panic)) = self.maker.take().map(JoinHandle::join)
+        {
+            // An end that is none would look like a complete export.
+            std::panic::resume_unwind(panic);
+        }
+        item
+    }
+}
+
 impl Producer for OfBackup {
     fn site(&self) -> &Site {
         &self.site
@@ -95,7 +136,7 @@ impl Producer for OfBackup {
         let only: BTreeSet<u64> = selection.only.iter().filter_map(|id| id.parse().ok()).collect();
         let place = self.snapshot.dir().to_owned();
         let rows = self.rows(self.snapshot.conversations())?;
-        Ok(Box::new(rows.filter_map(move |stored| {
+        Ok(Box::new(Ahead::of(rows.filter_map(move |stored| {
             let stored = match stored {
                 Ok(stored) => stored,
                 Err(error) => return Some(Err(failed(&place, error))),
@@ -111,7 +152,7 @@ impl Producer for OfBackup {
                     Some(Ok(Produced::Lost { id: stored.id, reason }))
                 }
             }
-        })))
+        }))))
     }
 
     fn customers<'a>(
@@ -130,5 +171,19 @@ impl Producer for OfBackup {
                 Err(error) => Some(Err(error)),
             }
         })))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_made_ahead_comes_in_order_and_a_panic_is_no_end() {
+        assert!(Ahead::of(0..1000).eq(0..1000));
+        // Whoever stops early waits for nobody.
+        assert_eq!(Ahead::of(0..).take(3).collect::<Vec<_>>(), [0, 1, 2]);
+        let fails = Ahead::of((0..3).map(|at| if at < 2 { at } else { panic!("a bug") }));
+        assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| fails.count())).is_err());
     }
 }

@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 
 use super::hub::{self, Exported, ExportedThread, Site};
-use super::{Bodies, ExportError, Options, text};
+use super::{Bodies, ExportError, Notes, Options, text};
 use crate::freescout::wire;
 
 /// One cell.
@@ -195,6 +195,34 @@ const USER: &[&str] = &[
     "updated_at",
 ];
 
+/// Which row is being written, and who hears what is noticed about it.
+pub(super) struct About<'a> {
+    /// The conversation that it belongs to.
+    pub conversation: Option<u64>,
+    /// The id of what it shows.
+    pub own: u64,
+    /// Who is told.
+    pub notes: Option<&'a mut Notes>,
+}
+
+impl<'a> About<'a> {
+    /// A conversation or a thread of it.
+    pub(super) fn part(conversation: u64, own: u64, notes: &'a mut Notes) -> Self {
+        Self { conversation: Some(conversation), own, notes: Some(notes) }
+    }
+
+    /// A person.
+    pub(super) fn person(own: u64, notes: Option<&'a mut Notes>) -> Self {
+        Self { conversation: None, own, notes }
+    }
+
+    pub(super) fn tell(&mut self, code: &'static str, message: String) {
+        if let Some(notes) = &mut self.notes {
+            notes.tell_of(code, self.conversation, message);
+        }
+    }
+}
+
 /// The columns of a table that are written, in order.
 #[derive(Debug, Clone)]
 pub struct Columns {
@@ -246,13 +274,23 @@ pub(super) fn check_columns(columns: &[String], site: &Site) -> Result<(), Expor
         if is_there {
             continue;
         }
-        let found = wanted.to_lowercase();
+        let (table, found) = match wanted.split_once('.') {
+            Some((table, column)) if is_table(table) => (format!("{table}."), column.to_lowercase()),
+            _ => (String::new(), wanted.to_lowercase()),
+        };
+        let fits = |name: &&String| {
+            table.is_empty()
+                || Kind::ALL
+                    .iter()
+                    .any(|kind| table.strip_suffix('.') == Some(kind.name()) && kind.columns(site).contains(name))
+        };
         let nearest = known
             .iter()
+            .filter(fits)
             .map(|name| (strsim::jaro_winkler(&found, &name.to_lowercase()), name))
             .filter(|(score, _)| *score > 0.75)
             .max_by(|a, b| a.0.total_cmp(&b.0))
-            .map(|(_, name)| name.clone());
+            .map(|(_, name)| format!("{table}{name}"));
         return Err(ExportError::NoSuchColumn { wanted: wanted.clone(), nearest, known });
     }
     Ok(())

@@ -189,6 +189,8 @@ fn columns_are_chosen_by_name_and_a_wrong_one_is_answered_with_the_nearest() {
     assert!(!out.join("users.csv").exists());
     let error = export("csv", hostile(), &folder.path().join("b"), columns(&["subjekt"])).unwrap_err();
     assert!(matches!(error, ExportError::NoSuchColumn { nearest: Some(nearest), .. } if nearest == "subject"));
+    let error = export("csv", hostile(), &folder.path().join("b"), columns(&["threads.bodi"])).unwrap_err();
+    assert!(matches!(error, ExportError::NoSuchColumn { nearest: Some(nearest), .. } if nearest == "threads.body"));
 }
 
 #[test]

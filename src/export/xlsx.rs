@@ -1,22 +1,30 @@
 //! The tables as one workbook for spreadsheets: a sheet for each, with real dates and numbers.
 //!
-//! Texts are written as texts, so that nothing in them is a formula. A text that does not fit into a cell is cut and says so. Rows
-//! beyond 1,048,575 go on in a further sheet. Rows wait in temporary files, not in memory.
+//! Texts are written as texts, so that nothing in them is a formula. A text that does not fit into a cell is cut, and stands as a
+//! whole, in parts that fit, in the sheet `long texts`. Rows beyond 1,048,575 go on in a further sheet. Rows wait in
+//! temporary files, not in memory.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use rust_xlsxwriter::{ExcelDateTime, Format, Workbook, Worksheet, XlsxError};
 
-use super::csv::{LONGEST_CELL, cut, units};
+use super::csv::{LONGEST_CELL, cut, is_long, split, with_bare_line_ends};
 use super::hub::{Exported, Site};
 use super::output::Staged;
-use super::table::{self, Cell, Columns, Kind};
+use super::table::{self, About, Cell, Columns, Kind};
 use super::{ExportError, Exporter, Form, Notes, Options, Writer};
 use crate::finding::codes;
 use crate::freescout::wire;
 
 /// Rows of a sheet, the header counted.
 const MOST_ROWS: u32 = 1_048_576;
+
+/// The sheet with the whole of texts that do not fit into a cell.
+const LONG: &str = "long texts";
+
+/// Its columns. All parts of a text, one after the other, are the text.
+const LONG_COLUMNS: &[&str] = &["table", "id", "column", "part", "text"];
 
 /// The `xlsx` exporter.
 pub struct Xlsx;
@@ -42,18 +50,20 @@ impl Exporter for Xlsx {
 struct Book {
     workbook: Workbook,
     sheets: Vec<Sheet>,
+    /// There once a text is too long.
+    long: Option<Sheet>,
     bold: Format,
     time: Format,
     path: PathBuf,
     out: Box<dyn std::io::Write + Send>,
-    site: Site,
-    options: Options,
+    site: Arc<Site>,
+    options: Arc<Options>,
     most_rows: u32,
 }
 
 /// The sheet that a table is being written into.
 struct Sheet {
-    kind: Kind,
+    name: &'static str,
     columns: Columns,
     /// Its place in the workbook.
     index: usize,
@@ -67,12 +77,13 @@ impl Book {
         let mut book = Self {
             workbook: Workbook::new(),
             sheets: Vec::new(),
+            long: None,
             bold: Format::new().set_bold(),
             time: Format::new().set_num_format("yyyy-mm-dd hh:mm:ss"),
             path: place.shown(),
             out: place.stream()?,
-            site: site.clone(),
-            options: options.clone(),
+            site: Arc::new(site.clone()),
+            options: Arc::new(options.clone()),
             most_rows,
         };
         if let Some(folder) = book.path.parent().filter(|folder| folder.is_dir()) {
@@ -82,12 +93,12 @@ impl Book {
         }
         for kind in Kind::ALL {
             if let Some(columns) = Columns::chosen(kind, site, options) {
-                let index = book.add(kind, &columns, 1)?;
-                book.sheets.push(Sheet { kind, columns, index, next_row: 1, count: 1 });
+                let sheet = book.add(kind.name(), columns, 1)?;
+                book.sheets.push(sheet);
             }
         }
         for user in &site.users {
-            book.row(Kind::Users, |columns| table::user_row(columns, user), None)?;
+            book.row(Kind::Users, |columns| table::user_row(columns, user), About::person(user.id, None))?;
         }
         Ok(book)
     }
@@ -96,13 +107,13 @@ impl Book {
         ExportError::Format { path: self.path.clone(), format: "xlsx", problem: error.to_string() }
     }
 
-    /// A new sheet with its header; gives its place.
-    fn add(&mut self, kind: Kind, columns: &Columns, count: usize) -> Result<usize, ExportError> {
-        let name = if count == 1 { kind.name().to_owned() } else { format!("{} {count}", kind.name()) };
+    /// A new sheet with its header, the `count`th of this name.
+    fn add(&mut self, name: &'static str, columns: Columns, count: usize) -> Result<Sheet, ExportError> {
+        let shown = if count == 1 { name.to_owned() } else { format!("{name} {count}") };
         let index = self.workbook.worksheets().len();
         let bold = self.bold.clone();
         let made = self.workbook.add_worksheet_with_constant_memory().and_then(|sheet| {
-            sheet.set_name(&name)?;
+            sheet.set_name(&shown)?;
             sheet.set_freeze_panes(1, 0)?;
             for (at, column) in columns.names.iter().enumerate() {
                 let at = at as u16;
@@ -112,43 +123,69 @@ impl Book {
             Ok(())
         });
         made.map_err(|error| self.failed(&error))?;
-        Ok(index)
+        Ok(Sheet { name, columns, index, next_row: 1, count })
     }
 
     fn row(
         &mut self,
         kind: Kind,
         make: impl FnOnce(&Columns) -> Vec<Cell>,
-        mut about: Option<(u64, u64, &mut Notes)>,
+        mut about: About<'_>,
     ) -> Result<(), ExportError> {
-        let Some(at) = self.sheets.iter().position(|sheet| sheet.kind == kind) else { return Ok(()) };
-        if self.sheets[at].next_row >= self.most_rows {
-            let (columns, count) = (self.sheets[at].columns.clone(), self.sheets[at].count + 1);
-            let index = self.add(kind, &columns, count)?;
-            self.sheets[at] = Sheet { kind, columns, index, next_row: 1, count };
+        let Some(at) = self.sheets.iter().position(|sheet| sheet.name == kind.name()) else { return Ok(()) };
+        let mut cells = make(&self.sheets[at].columns);
+        for (column, cell) in cells.iter_mut().enumerate() {
+            let Cell::Text(text) = cell else { continue };
+            *text = with_bare_line_ends(std::mem::take(text));
+            if is_long(text) {
+                let column = self.sheets[at].columns.names[column].clone();
+                *text = self.put_long(kind, &column, text, &mut about)?;
+            }
         }
-        let sheet = &mut self.sheets[at];
-        let (index, row) = (sheet.index, sheet.next_row);
+        let sheet = self.sheets.swap_remove(at);
+        let sheet = self.put(sheet, cells)?;
+        self.sheets.push(sheet);
+        Ok(())
+    }
+
+    /// Writes a whole text into the sheet for long ones; gives what stands in its place.
+    fn put_long(&mut self, kind: Kind, column: &str, text: &str, about: &mut About<'_>) -> Result<String, ExportError> {
+        let mut sheet = match self.long.take() {
+            Some(sheet) => sheet,
+            None => {
+                let columns = Columns { names: LONG_COLUMNS.iter().map(|name| (*name).to_owned()).collect() };
+                self.add(LONG, columns, 1)?
+            }
+        };
+        let mut rest = text;
+        let mut part = 0;
+        while !rest.is_empty() {
+            let (piece, after) = split(rest, LONGEST_CELL);
+            rest = after;
+            part += 1;
+            let place = [Cell::Text(kind.name().to_owned()), Cell::Number(about.own), Cell::Text(column.to_owned())];
+            let cells = place.into_iter().chain([Cell::Number(part), Cell::Text(piece.to_owned())]);
+            sheet = self.put(sheet, cells.collect())?;
+        }
+        self.long = Some(sheet);
+        let (length, table, own) = (text.chars().count(), kind.name(), about.own);
+        about.tell(
+            codes::EXPORT_CELL_CUT,
+            format!("{table} {own}: `{column}` has {length} characters, all of which are in the sheet `{LONG}`"),
+        );
+        Ok(cut(text, &format!("… [cut; all {length} characters are in the sheet \"{LONG}\"]")))
+    }
+
+    /// Writes a row into a sheet, or into a new one when it is full; gives the one that is written now.
+    fn put(&mut self, mut sheet: Sheet, cells: Vec<Cell>) -> Result<Sheet, ExportError> {
+        if sheet.next_row >= self.most_rows {
+            sheet = self.add(sheet.name, sheet.columns, sheet.count + 1)?;
+        }
+        let (row, time) = (sheet.next_row, &self.time);
+        let written = self.workbook.worksheet_from_index(sheet.index).and_then(|it| write_row(it, row, cells, time));
+        written.map_err(|error| self.failed(&error))?;
         sheet.next_row += 1;
-        let names = &sheet.columns.names;
-        let cells: Vec<Cell> = make(&sheet.columns)
-            .into_iter()
-            .enumerate()
-            .map(|(column, cell)| match cell {
-                Cell::Text(text) if text.len() > LONGEST_CELL && units(&text) > LONGEST_CELL => {
-                    let length = text.chars().count();
-                    if let Some((conversation, own, notes)) = &mut about {
-                        let message = format!("{} {own}: `{}` has {length} characters", kind.name(), names[column]);
-                        notes.tell(codes::EXPORT_CELL_CUT, *conversation, message);
-                    }
-                    Cell::Text(cut(&text, &format!("… [cut; it has {length} characters]")))
-                }
-                cell => cell,
-            })
-            .collect();
-        let time = self.time.clone();
-        let written = self.workbook.worksheet_from_index(index).and_then(|sheet| write_row(sheet, row, cells, &time));
-        written.map_err(|error| self.failed(&error))
+        Ok(sheet)
     }
 }
 
@@ -158,7 +195,7 @@ fn write_row(sheet: &mut Worksheet, row: u32, cells: Vec<Cell>, time: &Format) -
         match cell {
             Cell::Empty => {}
             Cell::Text(text) => {
-                sheet.write_string(row, at, text.replace("\r\n", "\n"))?;
+                sheet.write_string(row, at, text)?;
             }
             // Numbers of spreadsheets are exact to 2^53.
             Cell::Number(number) if number < 1 << 53 => {
@@ -191,19 +228,20 @@ fn width_of(column: &str) -> f64 {
 
 impl Writer for Book {
     fn write(&mut self, exported: &Exported, notes: &mut Notes) -> Result<(), ExportError> {
-        let (site, options) = (self.site.clone(), self.options.clone());
+        let (site, options) = (Arc::clone(&self.site), Arc::clone(&self.options));
         let id = exported.conversation.id;
         let row = |columns: &Columns| table::conversation_row(columns, &site, exported);
-        self.row(Kind::Conversations, row, Some((id, id, notes)))?;
+        self.row(Kind::Conversations, row, About::part(id, id, notes))?;
         for it in &exported.threads {
             let row = |columns: &Columns| table::thread_row(columns, &site, exported, it, &options, &[]);
-            self.row(Kind::Threads, row, Some((id, it.thread.id, notes)))?;
+            self.row(Kind::Threads, row, About::part(id, it.thread.id, notes))?;
         }
         Ok(())
     }
 
-    fn customer(&mut self, customer: &wire::Customer, _: &mut Notes) -> Result<(), ExportError> {
-        self.row(Kind::Customers, |columns| table::customer_row(columns, customer), None)
+    fn customer(&mut self, customer: &wire::Customer, notes: &mut Notes) -> Result<(), ExportError> {
+        let about = About::person(customer.id, Some(notes));
+        self.row(Kind::Customers, |columns| table::customer_row(columns, customer), about)
     }
 
     fn finish(mut self: Box<Self>, _: &mut Notes) -> Result<(), ExportError> {
@@ -240,5 +278,30 @@ mod tests {
         book.finish(&mut notes).unwrap();
         staged.publish().unwrap();
         assert!(std::fs::read(path).unwrap().starts_with(b"PK"));
+    }
+
+    #[test]
+    fn a_text_too_long_for_a_cell_stands_whole_in_a_sheet_of_its_own() {
+        use calamine::{DataType as _, Reader as _};
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.xlsx");
+        let mut given = hostile();
+        let whole = "🦊ä".repeat(30_000);
+        given.conversations[0].threads[0].thread.body = Some(whole.clone());
+        given.customers[0].notes = Some("n".repeat(40_000));
+        let sums = super::super::tests::export("xlsx", given, &path, Options::default()).unwrap();
+        assert_eq!(sums.findings[1], 2);
+        let mut book: calamine::Xlsx<_> = calamine::open_workbook(&path).unwrap();
+        let rows = book.worksheet_range(LONG).unwrap();
+        let text = |table: &str| -> String {
+            let parts = rows.rows().skip(1).filter(|row| row[0].get_string() == Some(table));
+            parts.map(|row| row[4].get_string().unwrap()).collect()
+        };
+        assert_eq!(text("threads"), whole);
+        assert_eq!(text("customers"), "n".repeat(40_000));
+        let threads = book.worksheet_range("threads").unwrap();
+        let cell = threads.rows().flatten().filter_map(|cell| cell.get_string()).find(|text| text.starts_with('🦊'));
+        assert!(cell.unwrap().ends_with("[cut; all 60000 characters are in the sheet \"long texts\"]"));
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! - A document or lines, with or without attachments inside (`content`); lines that a filter has left of an export, as
 //!   long as they are whole conversations.
-//! - The folder of a backup: its newest snapshot, compressed or not, with the bytes of attachments.
+//! - The folder of a backup: its newest snapshot, compressed or not, with the bytes of attachments; or the folder of an older
+//!   snapshot inside it.
 //!
 //! Promises:
 //!
@@ -22,6 +23,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::backup::format::MANIFEST;
 use crate::backup::{Backup, MARKER};
 use crate::catalog::{self, Catalog, Piece};
 use crate::export::FREESCOUT;
@@ -116,8 +118,9 @@ pub(super) fn is_backup(head: &Head) -> bool {
     head.files.iter().any(|file| is_marker(&file.shown) && has_format(file))
 }
 
+/// Whether this file says of the folder that it lies in that it is a backup, or a snapshot of one.
 fn is_marker(shown: &str) -> bool {
-    shown == MARKER
+    shown == MARKER || shown == MANIFEST
 }
 
 fn has_format(file: &HeadFile) -> bool {
@@ -257,7 +260,7 @@ fn site(text: &[u8]) -> Option<String> {
     None
 }
 
-/// The newest snapshot of the backup that the marker is of.
+/// The newest snapshot of the backup that the marker is of, or the snapshot that it is of.
 fn of_backup(marker: &InputFile, scratch: &Path) -> Result<Archive, SourceError> {
     let failed = |cause| io_error(&marker.path, io::Error::other(cause));
     if !marker.is_in_folder() {
@@ -267,8 +270,16 @@ fn of_backup(marker: &InputFile, scratch: &Path) -> Result<Archive, SourceError>
             found: "a backup inside a container; unpack it first".to_owned(),
         });
     }
-    let folder = marker.path.parent().unwrap_or(Path::new("/"));
-    let snapshot = Backup::open(folder).and_then(|backup| backup.snapshot("latest")).map_err(failed)?;
+    // From `.` no way leads up by its name.
+    let place = fs::canonicalize(&marker.path).map_err(|cause| io_error(&marker.path, cause))?;
+    let folder = place.parent().unwrap_or(Path::new("/"));
+    let snapshot_name =
+        (*marker.shown == *MANIFEST).then(|| folder.file_name().and_then(|name| name.to_str())).flatten();
+    let (folder, name) = match snapshot_name {
+        Some(name) => (folder.ancestors().nth(2).unwrap_or(folder), name),
+        None => (folder, "latest"),
+    };
+    let snapshot = Backup::open(folder).and_then(|backup| backup.snapshot(name)).map_err(failed)?;
     let manifest = snapshot.manifest();
     let is_packed = manifest.files.iter().any(|file| file.path.ends_with(".gz"));
     let unpacked = if is_packed { Some(unpack(&snapshot, scratch)?) } else { None };

@@ -1,11 +1,11 @@
 //! What a person gets who exports.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use serde_json::Value;
 
-use crate::place::{KEY, Place, Ran, Sandbox, sample, signal};
+use crate::place::{KEY, Place, Ran, Sandbox, sample};
 
 /// A sandbox that holds the samples.
 fn filled(place: &Place) -> Sandbox {
@@ -101,7 +101,23 @@ fn one_customers_data_is_theirs_and_nobody_elses() {
         assert!(conversation.to_string().contains("sam.reed@example.org"));
     }
     let customers = found["customers"].as_array().unwrap();
-    assert!(customers.iter().any(|customer| customer.to_string().contains("sam.reed@example.org")));
+    assert_eq!(customers.len(), 1, "nobody else's profile");
+    assert!(customers[0].to_string().contains("sam.reed@example.org"));
+
+    let theirs = |words: &str| {
+        let words = format!("--format jsonl -o - --customer sam.reed@example.org {words}");
+        let ran = Ran::of(&mut export(&place, &sandbox, &words)).exits(0);
+        let found: Vec<Value> = lines(&ran.stdout).into_iter().filter(|it| it["object"] == "conversation").collect();
+        found.into_iter().map(|it| it["id"].clone()).collect::<Vec<_>>()
+    };
+    let listed = sandbox.requests("GET /conversations");
+    let own = theirs("--own");
+    let of_all: Vec<_> = conversations.iter().filter(|it| it["customer"]["email"] == "sam.reed@example.org").collect();
+    assert_eq!(own, of_all.iter().map(|it| it["id"].clone()).collect::<Vec<_>>());
+    assert!(sandbox.requests("GET /conversations") > listed);
+    let ran = Ran::of(&mut export(&place, &sandbox, "--format jsonl -o - --customer nobody@example.org")).exits(0);
+    assert!(ran.stderr.contains("nobody here has the address `nobody@example.org`"), "{}", ran.stderr);
+    Ran::of(&mut export(&place, &sandbox, "--format jsonl -o - --own")).exits(2);
 }
 
 #[test]
@@ -146,32 +162,6 @@ fn a_conversation_that_is_not_there_is_said_and_the_rest_is_written() {
     let ran = Ran::of(&mut export(&place, &sandbox, "--format csv -o tables --only 1,999")).exits(3);
     assert_eq!((ran.sums().done, ran.sums().rejected), (1, 1));
     assert_eq!(rows(&place.path().join("tables/conversations.csv")).len(), 1);
-}
-
-#[test]
-fn interrupted_or_killed_half_way_nothing_bears_the_final_name() {
-    let place = Place::new();
-    let sandbox = filled(&place);
-    for (name, code) in [("INT", Some(130)), ("KILL", None)] {
-        sandbox.request("POST", "/__sandbox/faults", r#"["delay:60s@GET /customers/{id}*100"]"#);
-        let mut process =
-            export(&place, &sandbox, "--format csv -o tables --status closed").stderr(Stdio::piped()).spawn().unwrap();
-        let begun = std::time::Instant::now();
-        while !place.path().join("tables.partial/threads.csv").exists() && begun.elapsed().as_secs() < 60 {
-            if process.try_wait().unwrap().is_some() {
-                break;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(5));
-        }
-        signal(&process, name);
-        let ended = process.wait().unwrap();
-        assert_eq!(ended.code(), code);
-        assert!(!place.path().join("tables").exists());
-        assert_eq!(place.path().join("tables.partial").exists(), name == "KILL");
-    }
-    sandbox.clear_faults();
-    Ran::of(&mut export(&place, &sandbox, "--format csv -o tables")).exits(0);
-    assert!(place.path().join("tables/threads.csv").exists() && !place.path().join("tables.partial").exists());
 }
 
 /// A text with one of the two ways to write each quote and blank that HTML has.
@@ -305,6 +295,7 @@ fn a_backup_gives_what_the_living_freescout_gives() {
     assert_eq!(read("also.jsonl").len(), live.len());
     let ran = place.run("export copy --format jsonl -o - --customer SAM.REED@example.org").exits(0);
     assert!(lines(&ran.stdout).iter().any(|it| it["object"] == "conversation"));
+    assert_eq!(lines(&ran.stdout).iter().filter(|it| it["object"] == "customer").count(), 1);
     place.run("export copy --format jsonl -o - --snapshot 1999").exits(2);
     place.run("export copy --format jsonl -o - --url https://help.example.org").exits(2);
     std::fs::create_dir(place.path().join("empty")).unwrap();

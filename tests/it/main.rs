@@ -10,6 +10,7 @@ mod containers;
 mod described;
 mod exit_codes;
 mod export;
+mod export_contract;
 mod first_steps;
 mod follow;
 mod imports;

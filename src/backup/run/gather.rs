@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use futures_util::FutureExt as _;
 use futures_util::stream::{self, StreamExt as _};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
@@ -104,20 +103,7 @@ impl Run<'_> {
     }
 
     fn fetch(&self, rows: Rows) -> Fetch {
-        let asker = self.asker.clone();
-        let rows = Arc::new(rows);
-        Arc::new(move |page: Page| {
-            let (asker, rows) = (asker.clone(), Arc::clone(&rows));
-            async move {
-                asker
-                    .ask(|client| {
-                        let rows = Arc::clone(&rows);
-                        async move { client.rows(&rows, page).await }
-                    })
-                    .await
-            }
-            .boxed()
-        })
+        self.asker.pages(rows)
     }
 
     /// A short list as a whole. Nothing, if its module is off.
