@@ -183,6 +183,10 @@ fn trimmed(path: &Path) -> PathBuf {
 
 fn refuse_what_is_there(last: &Path, form: Form, older: Older) -> Result<(), ExportError> {
     let Ok(found) = fs::symlink_metadata(last) else { return Ok(()) };
+    // A device or a pipe is no place that a file can be put into.
+    if fs::metadata(last).is_ok_and(|behind| !behind.is_file() && !behind.is_dir()) {
+        return Err(ExportError::Taken { path: last.to_owned() });
+    }
     if found.is_dir() && form == Form::Folder {
         if is_empty(last) || (older == Older::Replace && is_ours(last)) {
             return Ok(());
@@ -279,6 +283,8 @@ mod tests {
         let open = |path: &Path, form, older| Staged::open(&at(path), form, older);
         assert!(matches!(open(&file, Form::File, Older::Keep), Err(ExportError::Exists { .. })));
         assert!(matches!(open(&file, Form::Folder, Older::Replace), Err(ExportError::Taken { .. })));
+        #[cfg(unix)]
+        assert!(matches!(open(Path::new("/dev/null"), Form::Stream, Older::Replace), Err(ExportError::Taken { .. })));
         assert!(matches!(open(&dir, Form::Folder, Older::Replace), Err(ExportError::Taken { .. })));
         assert!(matches!(open(&dir, Form::File, Older::Replace), Err(ExportError::Taken { .. })));
         fs::write(dir.join(MARK), "{\"made_by\":\"foxferry\"}").unwrap();

@@ -3,11 +3,13 @@
 //! Texts are written as texts, so that nothing in them is a formula. A text that does not fit into a cell is cut, and stands as a
 //! whole, in parts that fit, in the sheet `long texts`. Rows beyond 1,048,575 go on in a further sheet. Rows wait in
 //! temporary files, not in memory.
+//!
+//! The XML is written here ([`part`]): what these sheets need of the format is little, and a full disk must be an error.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{self, Seek as _, Write};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-use rust_xlsxwriter::{ExcelDateTime, Format, Workbook, Worksheet, XlsxError};
 
 use super::csv::{LONGEST_CELL, cut, is_long, split, with_bare_line_ends};
 use super::hub::{Exported, Site};
@@ -16,6 +18,10 @@ use super::table::{self, About, Cell, Columns, Kind};
 use super::{ExportError, Exporter, Form, Notes, Options, Writer};
 use crate::finding::codes;
 use crate::freescout::wire;
+
+mod part;
+
+use part::Part;
 
 /// Rows of a sheet, the header counted.
 const MOST_ROWS: u32 = 1_048_576;
@@ -48,14 +54,15 @@ impl Exporter for Xlsx {
 }
 
 struct Book {
-    workbook: Workbook,
+    /// Every sheet that was begun, in the workbook's order.
+    parts: Vec<Part>,
     sheets: Vec<Sheet>,
     /// There once a text is too long.
     long: Option<Sheet>,
-    bold: Format,
-    time: Format,
     path: PathBuf,
-    out: Box<dyn std::io::Write + Send>,
+    /// Where rows wait: where the workbook has room they have, too.
+    folder: Option<PathBuf>,
+    out: Box<dyn Write + Send>,
     site: Arc<Site>,
     options: Arc<Options>,
     most_rows: u32,
@@ -74,23 +81,18 @@ struct Sheet {
 
 impl Book {
     fn new(site: &Site, options: &Options, place: &Staged, most_rows: u32) -> Result<Self, ExportError> {
+        let path = place.shown();
         let mut book = Self {
-            workbook: Workbook::new(),
+            parts: Vec::new(),
             sheets: Vec::new(),
             long: None,
-            bold: Format::new().set_bold(),
-            time: Format::new().set_num_format("yyyy-mm-dd hh:mm:ss"),
-            path: place.shown(),
+            folder: path.parent().filter(|folder| folder.is_dir()).map(Path::to_owned),
+            path,
             out: place.stream()?,
             site: Arc::new(site.clone()),
             options: Arc::new(options.clone()),
             most_rows,
         };
-        if let Some(folder) = book.path.parent().filter(|folder| folder.is_dir()) {
-            // Where the workbook has room its rows have, too.
-            let set = book.workbook.set_tempdir(folder).map(|_| ());
-            set.map_err(|error| book.failed(&error))?;
-        }
         for kind in Kind::ALL {
             if let Some(columns) = Columns::chosen(kind, site, options) {
                 let sheet = book.add(kind.name(), columns, 1)?;
@@ -103,26 +105,21 @@ impl Book {
         Ok(book)
     }
 
-    fn failed(&self, error: &XlsxError) -> ExportError {
-        ExportError::Format { path: self.path.clone(), format: "xlsx", problem: error.to_string() }
+    fn failed(&self, cause: io::Error) -> ExportError {
+        ExportError::Io { path: self.path.clone(), cause }
+    }
+
+    /// A file that is gone when it is closed.
+    fn temporary(&self) -> io::Result<File> {
+        self.folder.as_ref().map_or_else(tempfile::tempfile, tempfile::tempfile_in)
     }
 
     /// A new sheet with its header, the `count`th of this name.
     fn add(&mut self, name: &'static str, columns: Columns, count: usize) -> Result<Sheet, ExportError> {
         let shown = if count == 1 { name.to_owned() } else { format!("{name} {count}") };
-        let index = self.workbook.worksheets().len();
-        let bold = self.bold.clone();
-        let made = self.workbook.add_worksheet_with_constant_memory().and_then(|sheet| {
-            sheet.set_name(&shown)?;
-            sheet.set_freeze_panes(1, 0)?;
-            for (at, column) in columns.names.iter().enumerate() {
-                let at = at as u16;
-                sheet.set_column_width(at, width_of(column))?;
-                sheet.write_string_with_format(0, at, column, &bold)?;
-            }
-            Ok(())
-        });
-        made.map_err(|error| self.failed(&error))?;
+        let index = self.parts.len();
+        let begun = self.temporary().and_then(|file| Part::begin(shown, file, &columns.names));
+        self.parts.push(begun.map_err(|cause| self.failed(cause))?);
         Ok(Sheet { name, columns, index, next_row: 1, count })
     }
 
@@ -181,48 +178,10 @@ impl Book {
         if sheet.next_row >= self.most_rows {
             sheet = self.add(sheet.name, sheet.columns, sheet.count + 1)?;
         }
-        let (row, time) = (sheet.next_row, &self.time);
-        let written = self.workbook.worksheet_from_index(sheet.index).and_then(|it| write_row(it, row, cells, time));
-        written.map_err(|error| self.failed(&error))?;
+        let written = self.parts[sheet.index].row(sheet.next_row, &cells);
+        written.map_err(|cause| self.failed(cause))?;
         sheet.next_row += 1;
         Ok(sheet)
-    }
-}
-
-fn write_row(sheet: &mut Worksheet, row: u32, cells: Vec<Cell>, time: &Format) -> Result<(), XlsxError> {
-    for (at, cell) in cells.into_iter().enumerate() {
-        let at = at as u16;
-        match cell {
-            Cell::Empty => {}
-            Cell::Text(text) => {
-                sheet.write_string(row, at, text)?;
-            }
-            // Numbers of spreadsheets are exact to 2^53.
-            Cell::Number(number) if number < 1 << 53 => {
-                sheet.write_number(row, at, number as f64)?;
-            }
-            Cell::Number(number) => {
-                sheet.write_string(row, at, number.to_string())?;
-            }
-            Cell::Time(when) => match ExcelDateTime::from_timestamp(when.as_second()) {
-                Ok(date) => {
-                    sheet.write_datetime_with_format(row, at, date, time)?;
-                }
-                Err(_) => {
-                    sheet.write_string(row, at, when.to_string())?;
-                }
-            },
-        }
-    }
-    Ok(())
-}
-
-fn width_of(column: &str) -> f64 {
-    match column {
-        "subject" | "body" | "preview" | "url" => 50.0,
-        name if name.ends_with("_at") => 19.0,
-        name if name.ends_with("email") || name.ends_with("name") => 26.0,
-        _ => 14.0,
     }
 }
 
@@ -245,16 +204,14 @@ impl Writer for Book {
     }
 
     fn finish(mut self: Box<Self>, _: &mut Notes) -> Result<(), ExportError> {
-        // The library seeks in what it writes, and takes only what it can own; so it gives bytes to a file of its own.
-        let mut file = tempfile::tempfile().map_err(|cause| ExportError::Io { path: self.path.clone(), cause })?;
-        let Self { workbook, out, path, .. } = &mut *self;
-        workbook.save_to_writer(&mut file).map_err(|error| ExportError::Format {
-            path: path.clone(),
-            format: "xlsx",
-            problem: error.to_string(),
-        })?;
-        let copied = std::io::Seek::rewind(&mut file).and_then(|()| std::io::copy(&mut file, out));
-        copied.and_then(|_| out.flush()).map_err(|cause| ExportError::Io { path: path.clone(), cause })
+        let parts = std::mem::take(&mut self.parts);
+        // Archives are sought in while they are written, and the place may be one that cannot be.
+        let written = self.temporary().and_then(|file| part::bind(parts, file)).and_then(|mut file| {
+            file.rewind()?;
+            io::copy(&mut file, &mut self.out)?;
+            self.out.flush()
+        });
+        written.map_err(|cause| self.failed(cause))
     }
 }
 
@@ -273,7 +230,7 @@ mod tests {
         let mut book = Box::new(Book::new(&given.site, &Options::default(), &staged, 3).unwrap());
         let mut notes = Notes::new(std::sync::Arc::new(crate::report::Silence));
         book.write(&given.conversations[0], &mut notes).unwrap();
-        let names: Vec<String> = book.workbook.worksheets().iter().map(Worksheet::name).collect();
+        let names: Vec<&str> = book.parts.iter().map(Part::name).collect();
         assert_eq!(names, ["conversations", "threads", "customers", "users", "threads 2"]);
         book.finish(&mut notes).unwrap();
         staged.publish().unwrap();
