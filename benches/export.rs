@@ -125,7 +125,15 @@ fn peak() -> u64 {
     line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).unwrap_or_default() / 1024
 }
 
-/// Makes one export and prints how many seconds and MiB it took.
+/// How long this process has used processors, in seconds: on a busy machine the one figure that says something.
+fn processor() -> f64 {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace().skip(11);
+    // In hundredths on every Linux there is.
+    fields.take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
+}
+
+/// Makes one export and prints how many seconds, seconds of a processor and MiB it took.
 fn one(format: &str, backup: &Path, out: &Path) {
     let silence: Arc<dyn Reporter> = Arc::new(Silence);
     let begun = Instant::now();
@@ -139,16 +147,23 @@ fn one(format: &str, backup: &Path, out: &Path) {
     };
     let sums = export::run(&mut stored, &Selection::default(), &[job], &silence, &Stop::new()).unwrap();
     assert!(sums.done > 0 && sums.rejected == 0);
-    println!("{} {}", begun.elapsed().as_secs_f64(), peak());
+    println!("{} {} {}", begun.elapsed().as_secs_f64(), processor(), peak());
 }
 
-fn measured(format: &str, backup: &Path, out: &Path) -> (f64, u64) {
+/// What one export took, in a process of its own.
+struct Took {
+    seconds: f64,
+    processor: f64,
+    peak: u64,
+}
+
+fn measured(format: &str, backup: &Path, out: &Path) -> Took {
     let words = format!("{format}\n{}\n{}", backup.display(), out.display());
     let ran = Command::new(std::env::current_exe().unwrap()).env(ONE, words).output().unwrap();
     assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
     let said = String::from_utf8(ran.stdout).unwrap();
-    let (seconds, mib) = said.trim().split_once(' ').unwrap();
-    (seconds.parse().unwrap(), mib.parse().unwrap())
+    let figures: Vec<f64> = said.split_whitespace().map(|figure| figure.parse().unwrap()).collect();
+    Took { seconds: figures[0], processor: figures[1], peak: figures[2] as u64 }
 }
 
 fn files_in(path: &Path) -> impl Iterator<Item = walkdir::DirEntry> {
@@ -189,9 +204,11 @@ fn main() {
     write_backup(&large, count);
     let lines = size_of(&large) as f64 / 1e6;
     println!("a backup of {count} conversations of 4 threads, {lines:.0} MB of JSON lines");
+    let before = processor();
     let copied = bare_copy(&large, &out);
+    let processor = processor() - before;
     println!(
-        "{:>10} {copied:>7.2} s {:>8.0} conversations/s {:>7.1} MB/s of them",
+        "{:>10} {copied:>7.2} s, {processor:>6.2} s of a processor: {:>8.0} conversations/s {:>7.1} MB/s of them",
         "bare copy",
         count as f64 / copied,
         lines / copied
@@ -199,27 +216,29 @@ fn main() {
     fs::remove_file(&out).unwrap();
     for exporter in export::EXPORTERS {
         let format = exporter.name();
-        let mut peaks = Vec::new();
-        for (backup, is_told) in [(&small, false), (&large, true)] {
-            let (taken, peak) = measured(format, backup, &out);
-            peaks.push(peak);
-            if is_told {
-                println!(
-                    "{format:>10} {taken:>7.2} s {:>8.0} conversations/s {:>7.1} MB/s of them, {:>4.1} % of a copy; {:.0} MB in {} files; peak {} MiB, of 1,000: {} MiB",
-                    count as f64 / taken,
-                    lines / taken,
-                    copied / taken * 100.0,
-                    size_of(&out) as f64 / 1e6,
-                    files_in(&out).count(),
-                    peaks[1],
-                    peaks[0],
-                );
-            }
-            if out.is_dir() {
-                fs::remove_dir_all(&out).unwrap();
-            } else {
-                fs::remove_file(&out).unwrap();
-            }
-        }
+        let few = measured(format, &small, &out);
+        remove(&out);
+        let took = measured(format, &large, &out);
+        println!(
+            "{format:>10} {:>7.2} s, {:>6.2} s of a processor: {:>8.0} conversations/s {:>7.1} MB/s of them, {:>4.1} % of a copy; {:.0} MB in {} files; peak {} MiB, of 1,000: {} MiB",
+            took.seconds,
+            took.processor,
+            count as f64 / took.seconds,
+            lines / took.seconds,
+            copied / took.seconds * 100.0,
+            size_of(&out) as f64 / 1e6,
+            files_in(&out).count(),
+            took.peak,
+            few.peak,
+        );
+        remove(&out);
+    }
+}
+
+fn remove(out: &Path) {
+    if out.is_dir() {
+        fs::remove_dir_all(out).unwrap();
+    } else {
+        fs::remove_file(out).unwrap();
     }
 }

@@ -134,8 +134,6 @@ impl Part {
 /// Binds sheets into a workbook; gives the file.
 pub(super) fn bind(parts: Vec<Part>, file: File) -> io::Result<File> {
     let mut zip = ZipWriter::new(BufWriter::with_capacity(256 * 1024, file));
-    // A sheet of a million rows can be larger than 4 GiB.
-    let options = SimpleFileOptions::default().large_file(true);
     let put = |zip: &mut ZipWriter<BufWriter<File>>, name: &str, text: &str| {
         zip.start_file(name, SimpleFileOptions::default()).map_err(io::Error::other)?;
         zip.write_all(text.as_bytes())
@@ -177,6 +175,8 @@ pub(super) fn bind(parts: Vec<Part>, file: File) -> io::Result<File> {
     put(&mut zip, "xl/styles.xml", STYLES)?;
     for (at, part) in parts.into_iter().enumerate() {
         let (_, sheet) = part.close()?;
+        // A sheet of a million rows can be larger than 4 GiB; where none is, old LibreOffices do not open what is marked so.
+        let options = SimpleFileOptions::default().large_file(sheet.metadata()?.len() >= u64::from(u32::MAX));
         zip.start_file(format!("xl/worksheets/sheet{}.xml", at + 1), options).map_err(io::Error::other)?;
         io::copy(&mut BufReader::with_capacity(256 * 1024, sheet), &mut zip)?;
     }
