@@ -140,7 +140,7 @@ impl Book {
             }
         }
         let sheet = self.sheets.swap_remove(at);
-        let sheet = self.put(sheet, cells)?;
+        let sheet = self.put(sheet, &cells)?;
         self.sheets.push(sheet);
         Ok(())
     }
@@ -162,7 +162,7 @@ impl Book {
             part += 1;
             let place = [Cell::Text(kind.name().to_owned()), Cell::Number(about.own), Cell::Text(column.to_owned())];
             let cells = place.into_iter().chain([Cell::Number(part), Cell::Text(piece.to_owned())]);
-            sheet = self.put(sheet, cells.collect())?;
+            sheet = self.put(sheet, &cells.collect::<Vec<_>>())?;
         }
         self.long = Some(sheet);
         let (length, table, own) = (text.chars().count(), kind.name(), about.own);
@@ -174,11 +174,11 @@ impl Book {
     }
 
     /// Writes a row into a sheet, or into a new one when it is full; gives the one that is written now.
-    fn put(&mut self, mut sheet: Sheet, cells: Vec<Cell>) -> Result<Sheet, ExportError> {
+    fn put(&mut self, mut sheet: Sheet, cells: &[Cell]) -> Result<Sheet, ExportError> {
         if sheet.next_row >= self.most_rows {
             sheet = self.add(sheet.name, sheet.columns, sheet.count + 1)?;
         }
-        let written = self.parts[sheet.index].row(sheet.next_row, &cells);
+        let written = self.parts[sheet.index].row(sheet.next_row, cells);
         written.map_err(|cause| self.failed(cause))?;
         sheet.next_row += 1;
         Ok(sheet)
