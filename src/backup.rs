@@ -26,10 +26,12 @@ pub mod format;
 mod prune;
 pub mod read;
 pub mod restore;
+mod row;
 mod run;
 mod seal;
 #[cfg(test)]
 mod tests;
+mod tree;
 mod verify;
 pub(crate) mod walk;
 mod webhook;
@@ -98,7 +100,15 @@ pub enum BackupError {
         /// The name asked for.
         name: String,
     },
-    /// A word in a name fits several snapshots or none.
+    /// The beginning of a name that several snapshots have.
+    #[error("`{name}` is the beginning of {} snapshots: {}", fitting.len(), shown(fitting))]
+    ManySnapshots {
+        /// What was asked for.
+        name: String,
+        /// Names that begin with it, oldest first.
+        fitting: Vec<String>,
+    },
+    /// The target has no such mailbox.
     #[error("no mailbox `{name}` at the target")]
     NoMailbox {
         /// The name asked for.
@@ -150,6 +160,13 @@ pub enum BackupError {
         /// Which.
         what: String,
     },
+}
+
+/// The first names of a list, in a sentence.
+fn shown(names: &[String]) -> String {
+    const MOST: usize = 4;
+    let first = names.iter().take(MOST).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    if names.len() > MOST { format!("{first}, …") } else { first }
 }
 
 impl BackupError {
@@ -260,12 +277,13 @@ impl Backup {
         let names = self.names()?;
         let found = match name {
             "latest" => names.last().cloned().ok_or_else(|| BackupError::Empty { path: self.dir.clone() })?,
+            _ if names.iter().any(|known| known == name) => name.to_owned(),
             _ => {
-                let mut fitting = names.iter().filter(|known| known.starts_with(name));
-                match (names.iter().find(|known| *known == name), fitting.next(), fitting.next()) {
-                    (Some(exact), ..) => exact.clone(),
-                    (None, Some(only), None) => only.clone(),
-                    _ => return Err(BackupError::NoSnapshot { name: name.to_owned() }),
+                let mut fitting: Vec<String> = names.into_iter().filter(|known| known.starts_with(name)).collect();
+                match fitting.len() {
+                    0 => return Err(BackupError::NoSnapshot { name: name.to_owned() }),
+                    1 => fitting.remove(0),
+                    _ => return Err(BackupError::ManySnapshots { name: name.to_owned(), fitting }),
                 }
             }
         };

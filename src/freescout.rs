@@ -30,6 +30,7 @@
 mod body;
 mod directory;
 mod download;
+mod envelope;
 mod error;
 mod filter;
 mod people;
@@ -69,6 +70,7 @@ pub use rows::Rows;
 pub use target::{Auth, ClientError, Target, Timeouts};
 
 use body::{JsonWriter, Payload};
+use envelope::Envelope;
 use filter::Query;
 use request::Imported;
 use transport::{Call, Success, Transport};
@@ -452,15 +454,13 @@ impl Client {
     ) -> Result<List<T>, ApiError> {
         page.write(&mut query);
         let success = self.transport.send(Call { query, ..self.call(Method::GET, endpoint, path) }).await?;
-        let mut envelope: Value = read(endpoint, &success)?;
-        let rows = envelope.get_mut("_embedded").and_then(|embedded| embedded.get_mut(key)).map(Value::take);
+        whole(endpoint, &success)?;
+        let Envelope { rows, page } =
+            Envelope::read(&success.body, key).map_err(|error| puzzled(endpoint, &success, &error.to_string()))?;
         // An empty list is still a list; no list at all is some other page.
-        let Some(rows) = rows else {
+        let Some(items) = rows else {
             return Err(puzzled(endpoint, &success, &format!("it has no `_embedded.{key}`")));
         };
-        let items = wire::items(rows).map_err(|error| puzzled(endpoint, &success, &error.to_string()))?;
-        let page = envelope.get_mut("page").map(Value::take).unwrap_or_default();
-        let page = serde_json::from_value(page).unwrap_or_default();
         Ok(List { items, page, server_date: success.date(), took: success.took })
     }
 
@@ -499,10 +499,16 @@ fn object(write: impl FnOnce(&mut JsonWriter)) -> Payload {
 
 /// A body that should be JSON of this shape.
 fn read<T: DeserializeOwned>(endpoint: &'static str, success: &Success) -> Result<T, ApiError> {
+    whole(endpoint, success)?;
+    serde_json::from_slice(&success.body).map_err(|error| puzzled(endpoint, success, &error.to_string()))
+}
+
+/// A body that has come to its end.
+fn whole(endpoint: &'static str, success: &Success) -> Result<(), ApiError> {
     if success.is_cut {
         return Err(ApiError::new(endpoint, ErrorKind::HungUp, Progress::Answered).with_status(success.status.as_u16()));
     }
-    serde_json::from_slice(&success.body).map_err(|error| puzzled(endpoint, success, &error.to_string()))
+    Ok(())
 }
 
 /// An update or delete is done when FreeScout says 204, or gives JSON (as a newer module might).

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use jiff::Timestamp;
+use serde::de::DeserializeOwned;
 
-use super::walk::Fetch;
+use super::walk::{Fetch, Listed};
 use crate::freescout::{ApiError, Client, ErrorKind, Page, Rows, Verdict};
 use crate::report::{Reporter, Silence};
 use crate::upload;
@@ -43,7 +44,7 @@ impl Asker {
     }
 
     /// Pages of a list, for a [`Walk`](super::walk::Walk).
-    pub fn pages(&self, rows: Rows) -> Fetch {
+    pub fn pages<T: Listed + DeserializeOwned>(&self, rows: Rows) -> Fetch<T> {
         let asker = self.clone();
         let rows = Arc::new(rows);
         Arc::new(move |page: Page| {

@@ -12,6 +12,7 @@ use url::{Host, Url};
 use super::BackupError;
 use super::ask::Asker;
 use super::format::{self, Hashing};
+use super::tree::Tree;
 use crate::freescout::{ApiError, ErrorKind};
 
 /// Texts may be as long as FreeScout stores them; addresses in them are short.
@@ -58,47 +59,60 @@ fn host_of(url: &str) -> Option<String> {
     url.host().map(|host: Host<&str>| host.to_string().to_lowercase())
 }
 
-/// The files that a conversation names: attachments, and images in its texts.
-pub(super) fn named_by_conversation(row: &Value, own: &OwnHosts) -> Vec<Named> {
-    let mut own = own.clone();
-    let mut named = BTreeSet::new();
-    let threads = items(row.pointer("/_embedded/threads"));
-    for attachment in threads.iter().flat_map(|thread| items(thread.pointer("/_embedded/attachments"))) {
-        let url = attachment["fileUrl"].as_str().unwrap_or_default();
-        own.learn(url);
-        let key = match &attachment["id"] {
-            Value::Number(id) => id.to_string(),
-            Value::String(id) => id.clone(),
-            _ => url.to_owned(),
-        };
-        if !key.is_empty() {
-            named.insert(Named { key, url: url.to_owned(), claimed: attachment["size"].as_u64() });
+/// What a row names that may be a file of the target's, whatever its hosts are.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Names {
+    attachments: Vec<Named>,
+    /// Addresses as they stand in texts.
+    images: Vec<String>,
+    photo: Option<String>,
+}
+
+impl Names {
+    /// Of a conversation: attachments, and images in its texts. Of a customer or user: the photo.
+    pub fn of(row: &Tree<'_>) -> Self {
+        let mut names = Self::default();
+        for thread in row.get("_embedded").and_then(|parts| parts.get("threads")).into_iter().flat_map(Tree::items) {
+            let attachments = thread.get("_embedded").and_then(|parts| parts.get("attachments"));
+            for attachment in attachments.into_iter().flat_map(Tree::items) {
+                let url = attachment.get("fileUrl").and_then(Tree::as_str).unwrap_or_default().to_owned();
+                let key = match attachment.get("id") {
+                    Some(Tree::Number(id)) => id.to_string(),
+                    Some(Tree::Text(id)) => id.to_string(),
+                    _ => url.clone(),
+                };
+                let claimed = attachment.get("size").map(Tree::scalar).and_then(|size| size.as_u64());
+                names.attachments.push(Named { key, url, claimed });
+            }
+            let text = thread.get("body").and_then(Tree::as_str).unwrap_or_default();
+            names.images.extend(addresses_in(text).into_iter().map(str::to_owned));
         }
+        let photo = row.get("photoUrl").and_then(Tree::as_str).filter(|url| url.contains("/storage/"));
+        names.photo = photo.map(str::to_owned);
+        names
     }
-    for thread in &threads {
-        for address in addresses_in(thread["body"].as_str().unwrap_or_default()) {
-            let plain = address.replace("&amp;", "&");
-            if own.has(&plain) {
-                named.insert(Named { key: address.to_owned(), url: plain, claimed: None });
+
+    /// Those that lie at the target, each once.
+    pub fn at(&self, own: &OwnHosts) -> Vec<Named> {
+        let mut named = BTreeSet::new();
+        let mut learnt = None;
+        for attachment in &self.attachments {
+            learnt.get_or_insert_with(|| own.clone()).learn(&attachment.url);
+            if !attachment.key.is_empty() {
+                named.insert(attachment.clone());
             }
         }
-    }
-    named.into_iter().collect()
-}
-
-/// The photo of a customer or user.
-pub(super) fn named_by_person(row: &Value, own: &OwnHosts) -> Vec<Named> {
-    let url = row["photoUrl"].as_str().unwrap_or_default();
-    let is_ours = url.contains("/storage/") && own.has(url);
-    is_ours.then(|| Named { key: url.to_owned(), url: url.to_owned(), claimed: None }).into_iter().collect()
-}
-
-/// A list, or an object that was one.
-fn items(value: Option<&Value>) -> Vec<&Value> {
-    match value {
-        Some(Value::Array(items)) => items.iter().collect(),
-        Some(Value::Object(items)) => items.values().collect(),
-        _ => Vec::new(),
+        let own = learnt.as_ref().unwrap_or(own);
+        for address in self.images.iter() {
+            let plain = address.replace("&amp;", "&");
+            if own.has(&plain) {
+                named.insert(Named { key: address.clone(), url: plain, claimed: None });
+            }
+        }
+        if let Some(url) = self.photo.as_ref().filter(|url| own.has(url)) {
+            named.insert(Named { key: url.clone(), url: url.clone(), claimed: None });
+        }
+        named.into_iter().collect()
     }
 }
 
@@ -251,6 +265,10 @@ pub(super) fn known(named: Vec<Named>, before: &Map<String, Value>, store: &Stor
 mod tests {
     use super::*;
 
+    fn named(row: &Value, own: &OwnHosts) -> Vec<Named> {
+        Names::of(&Tree::from(row)).at(own)
+    }
+
     #[test]
     fn images_are_found_in_texts_and_only_those_of_the_target() {
         let own = OwnHosts::of("https://help.example.org/desk");
@@ -265,7 +283,7 @@ mod tests {
             (r#"<img src="javascript:/storage/a.png">"#, false),
             (r#"<img src="https://help.example.org/a.png">"#, false),
         ] {
-            let named = named_by_conversation(&row(body), &own);
+            let named = named(&row(body), &own);
             assert_eq!(named.len(), usize::from(expected), "{body}: {named:?}");
             for named in named {
                 assert!(body.contains(&named.key) && named.url.ends_with(['g', '1', 't']), "{named:?}");
@@ -282,7 +300,7 @@ mod tests {
             "_embedded": {"attachments": [{"id": 7, "size": 3,
                 "fileUrl": "https://help.example.org/storage/attachment/1/a.pdf?id=7&token=t"}]},
         }]}});
-        let keys: Vec<String> = named_by_conversation(&row, &own).into_iter().map(|named| named.key).collect();
+        let keys: Vec<String> = named(&row, &own).into_iter().map(|named| named.key).collect();
         assert_eq!(keys, ["7", "https://help.example.org/storage/attachment/1/b.png?id=8"]);
     }
 
@@ -297,7 +315,7 @@ mod tests {
             "/storage/ /storage/",
             "\u{a0}/storage/x",
         ] {
-            let _ = named_by_conversation(&json!({"_embedded": {"threads": {"0": {"body": body}}}}), &own);
+            let _ = named(&json!({"_embedded": {"threads": {"0": {"body": body}}}}), &own);
         }
     }
 }

@@ -6,6 +6,7 @@
 //! - A line is FreeScout's own answer, unknown keys included; what this program adds stands under one key, `_backup`.
 //! - Every file of a snapshot is in its manifest with hash, length and number of lines.
 
+use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ use flate2::Compression;
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 use ring::digest::{Context, SHA256};
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -248,7 +250,45 @@ pub(super) struct Glance {
 #[derive(Debug, Deserialize)]
 struct GlanceParts {
     #[serde(default)]
-    threads: Vec<serde::de::IgnoredAny>,
+    threads: Members,
+}
+
+/// How many members a list has, or an object that was one.
+#[derive(Debug, Default)]
+struct Members(u64);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Count;
+        impl<'de> Visitor<'de> for Count {
+            type Value = Members;
+
+            fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+                to.write_str("a list")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Members, A::Error> {
+                let mut count = 0;
+                while list.next_element::<IgnoredAny>()?.is_some() {
+                    count += 1;
+                }
+                Ok(Members(count))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Members, A::Error> {
+                let mut count = 0;
+                while fields.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {
+                    count += 1;
+                }
+                Ok(Members(count))
+            }
+
+            fn visit_unit<E: serde::de::Error>(self) -> Result<Members, E> {
+                Ok(Members(0))
+            }
+        }
+        from.deserialize_any(Count)
+    }
 }
 
 impl Glance {
@@ -260,8 +300,31 @@ impl Glance {
         wire::as_id(&self.id).unwrap_or_default()
     }
 
-    pub fn threads(&self) -> u64 {
-        self.embedded.as_ref().map_or(0, |parts| parts.threads.len() as u64)
+    /// What the line adds to the sums of its file.
+    pub fn tally(&self) -> Tally {
+        Tally::of(&self.ours, self.embedded.as_ref().map_or(0, |parts| parts.threads.0))
+    }
+}
+
+/// What a line adds to the sums of its file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Tally {
+    pub threads: u64,
+    pub files: u64,
+    pub missing_files: u64,
+    pub unsettled: u64,
+}
+
+impl Tally {
+    pub fn of(ours: &Ours, threads: u64) -> Self {
+        let mut tally = Self { threads, unsettled: u64::from(ours.unsettled), ..Self::default() };
+        for held in ours.held() {
+            match held {
+                Held::Here { .. } => tally.files += 1,
+                Held::Missing { .. } => tally.missing_files += 1,
+            }
+        }
+        tally
     }
 }
 
@@ -395,18 +458,13 @@ impl LineFile {
         Ok(Self { to, place, entry })
     }
 
-    /// Appends a line, which is looked at to be counted.
-    pub fn push(&mut self, line: &str) -> io::Result<()> {
-        let glance = Glance::of(line).map_err(io::Error::other)?;
+    /// Appends a line; what it adds to the file's sums is known.
+    pub fn push(&mut self, line: &str, tally: Tally) -> io::Result<()> {
         self.entry.lines += 1;
-        self.entry.threads += glance.threads();
-        self.entry.unsettled += u64::from(glance.ours.unsettled);
-        for held in glance.ours.held() {
-            match held {
-                Held::Here { .. } => self.entry.files += 1,
-                Held::Missing { .. } => self.entry.missing_files += 1,
-            }
-        }
+        self.entry.threads += tally.threads;
+        self.entry.files += tally.files;
+        self.entry.missing_files += tally.missing_files;
+        self.entry.unsettled += tally.unsettled;
         self.write(line.as_bytes())?;
         self.write(b"\n")
     }

@@ -1,14 +1,18 @@
 //! Turns what a run has gathered into a snapshot, in one step.
 //!
 //! Everything is written into a folder whose name begins with a dot, made durable, and then renamed. A file in which nothing
-//! differs from the snapshot before is a hard link to it, or a copy where the file system knows no links.
+//! differs from the snapshot before is a hard link to it, or a copy where the file system knows no links. A few files
+//! are written at a time, each on a thread of its own: hashing, packing and waiting for the disk take longer than reading.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fs::{self, File};
 use std::io;
+use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::{self, Scope, ScopedJoinHandle};
 
-use super::format::{self, FileEntry, LineFile, MANIFEST, Manifest, SUMS};
+use super::format::{self, FileEntry, LineFile, MANIFEST, Manifest, SUMS, Tally};
 use super::read::Snapshot;
 use super::work::{Collection, Work};
 use super::{Backup, BackupError};
@@ -26,6 +30,13 @@ pub(super) enum Packing {
     Gzip,
 }
 
+/// How many files are written at a time.
+const AT_ONCE: usize = 4;
+
+/// How many bytes of lines are handed over at a time, and how many such pieces may wait.
+const PIECE: usize = 1 << 17;
+const WAITING: usize = 4;
+
 /// Writes the snapshot, and completes the manifest with what is in it.
 pub(super) fn seal(
     backup: &Backup,
@@ -42,17 +53,25 @@ pub(super) fn seal(
     fs::create_dir_all(&partial).map_err(BackupError::unwritable(&partial))?;
 
     let mut files = Vec::new();
-    for collection in [Collection::Conversations, Collection::Customers] {
-        shards(work, collection, base, &partial, packing, &mut files)?;
-    }
-    for short in shorts {
-        let ending = if packing == Packing::Gzip { ".gz" } else { "" };
-        let mut file = create(&partial, format!("{}.jsonl{ending}", short.name))?;
-        for line in &short.lines {
-            file.push(line).map_err(BackupError::unwritable(&partial))?;
+    thread::scope(|scope| {
+        let mut desk = Desk { scope, partial: &partial, busy: VecDeque::new(), files: &mut files };
+        for collection in [Collection::Conversations, Collection::Customers] {
+            shards(work, collection, base, packing, &mut desk)?;
         }
-        files.push(file.finish().map_err(BackupError::unwritable(&partial))?.0);
-    }
+        for short in shorts {
+            let ending = if packing == Packing::Gzip { ".gz" } else { "" };
+            let mut sheet = desk.sheet(format!("{}.jsonl{ending}", short.name))?;
+            for line in &short.lines {
+                let tally = format::Glance::of(line).map(|glance| glance.tally());
+                let tally = tally.map_err(|cause| BackupError::Bug { what: cause.to_string() })?;
+                if sheet.push(line, tally).is_break() {
+                    break;
+                }
+            }
+            sheet.finish();
+        }
+        desk.finish()
+    })?;
     files.sort_by(|a, b| a.path.cmp(&b.path));
     for file in &files {
         let counts = &mut manifest.counts;
@@ -99,21 +118,103 @@ pub(super) fn remove_partials(snapshots: &Path) -> Result<(), BackupError> {
     Ok(())
 }
 
-fn create(folder: &Path, path: String) -> Result<LineFile, BackupError> {
-    let place = folder.join(&path);
-    LineFile::create(folder, path).map_err(BackupError::unwritable(&place))
+/// Lines on their way to a file.
+#[derive(Default)]
+struct Piece {
+    text: String,
+    /// Where each line ends, and what it adds.
+    lines: Vec<(usize, Tally)>,
+}
+
+/// Files that are being written.
+struct Desk<'scope, 'env> {
+    scope: &'scope Scope<'scope, 'env>,
+    partial: &'env Path,
+    busy: VecDeque<ScopedJoinHandle<'scope, Result<FileEntry, BackupError>>>,
+    files: &'env mut Vec<FileEntry>,
+}
+
+/// A file that is filled here and written elsewhere.
+struct Sheet {
+    to: SyncSender<Piece>,
+    piece: Piece,
+}
+
+impl<'scope> Desk<'scope, '_> {
+    /// Begins a file. Errors are those of files begun before.
+    fn sheet(&mut self, path: String) -> Result<Sheet, BackupError> {
+        while self.busy.len() >= AT_ONCE {
+            self.wait_for_one()?;
+        }
+        let (to, from) = sync_channel(WAITING);
+        let partial = self.partial.to_path_buf();
+        self.busy.push_back(self.scope.spawn(move || write(&partial, path, &from)));
+        Ok(Sheet { to, piece: Piece::default() })
+    }
+
+    fn wait_for_one(&mut self) -> Result<(), BackupError> {
+        if let Some(file) = self.busy.pop_front() {
+            let written = file.join().map_err(|_| BackupError::Bug { what: "writing a file".to_owned() })?;
+            self.files.push(written?);
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<(), BackupError> {
+        while !self.busy.is_empty() {
+            self.wait_for_one()?;
+        }
+        Ok(())
+    }
+}
+
+impl Sheet {
+    /// Appends a line. Breaks when the file cannot be written; the desk knows why.
+    fn push(&mut self, line: &str, tally: Tally) -> ControlFlow<()> {
+        self.piece.text.push_str(line);
+        self.piece.lines.push((self.piece.text.len(), tally));
+        if self.piece.text.len() < PIECE { ControlFlow::Continue(()) } else { self.hand_over() }
+    }
+
+    fn hand_over(&mut self) -> ControlFlow<()> {
+        match self.to.send(std::mem::take(&mut self.piece)) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
+        }
+    }
+
+    fn finish(mut self) {
+        // Whoever cannot take it says so where the file ends.
+        let _ = self.hand_over();
+    }
+}
+
+/// Writes one file from what comes.
+fn write(partial: &Path, path: String, pieces: &Receiver<Piece>) -> Result<FileEntry, BackupError> {
+    let place = partial.join(&path);
+    let written = || -> io::Result<FileEntry> {
+        let mut file = LineFile::create(partial, path)?;
+        for piece in pieces {
+            let mut start = 0;
+            for (end, tally) in piece.lines {
+                file.push(&piece.text[start..end], tally)?;
+                start = end;
+            }
+        }
+        Ok(file.finish()?.0)
+    };
+    written().map_err(BackupError::unwritable(&place))
 }
 
 fn shards(
     work: &Work,
     collection: Collection,
     base: Option<&Snapshot>,
-    partial: &Path,
     packing: Packing,
-    files: &mut Vec<FileEntry>,
+    desk: &mut Desk<'_, '_>,
 ) -> Result<(), BackupError> {
     let name = collection.name();
-    let folder = partial.join(name);
+    let folder = desk.partial.join(name);
     fs::create_dir_all(&folder).map_err(BackupError::unwritable(&folder))?;
     let before: HashMap<u64, &FileEntry> = base
         .iter()
@@ -127,8 +228,8 @@ fn shards(
             && entry.lines == state.rows
             && state.held == state.rows
         {
-            link(&base.dir().join(&entry.path), &partial.join(&entry.path))?;
-            files.push((*entry).clone());
+            link(&base.dir().join(&entry.path), &desk.partial.join(&entry.path))?;
+            desk.files.push((*entry).clone());
             continue;
         }
         let mut held = HashMap::new();
@@ -141,22 +242,24 @@ fn shards(
                     path: base.dir().join(name),
                     cause: io::Error::other(cause),
                 })?;
-                held.insert(glance.id(), line);
+                held.insert(glance.id(), (glance.tally(), line));
             }
         }
-        let path = format::shard_path(name, state.shard, packing == Packing::Gzip);
-        let place = partial.join(&path);
-        let mut file = create(partial, path)?;
+        let mut sheet = desk.sheet(format::shard_path(name, state.shard, packing == Packing::Gzip))?;
         work.rows_of(collection, state.shard, |id, line| {
-            let line = match line {
-                Some(line) => line,
-                None => held.get(&id).map(String::as_str).ok_or_else(|| BackupError::Bug {
-                    what: format!("{name} {id} should be in the snapshot before and is not"),
-                })?,
+            let (tally, text) = match (line, held.get(&id)) {
+                (Some(line), _) => (line.tally, line.text),
+                (None, Some((tally, text))) => (*tally, text.as_str()),
+                (None, None) => {
+                    let what = format!("{name} {id} should be in the snapshot before and is not");
+                    return Err(BackupError::Bug { what });
+                }
             };
-            file.push(line).map_err(BackupError::unwritable(&place))
+            // What cannot be written is told when the file is waited for; the rest is read in vain, once.
+            let _ = sheet.push(text, tally);
+            Ok(())
         })?;
-        files.push(file.finish().map_err(BackupError::unwritable(&place))?.0);
+        sheet.finish();
     }
     Ok(())
 }

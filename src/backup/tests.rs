@@ -70,8 +70,15 @@ impl Http {
 
 impl Rig {
     async fn with(conversations: u64) -> Self {
+        Self::of("default", conversations).await
+    }
+
+    /// A server of this profile.
+    async fn of(profile: &str, conversations: u64) -> Self {
         let fixture = Fixture::default().with_field("Support", "Priority", &["Low", "High"]);
-        let sandbox = sandbox::start(sandbox::Options { fixture, ..sandbox::Options::default() }).await.unwrap();
+        let profile = profile.parse().unwrap();
+        let sandbox =
+            sandbox::start(sandbox::Options { fixture, profile, ..sandbox::Options::default() }).await.unwrap();
         let client = Client::new(Target::new(sandbox.url(), sandbox.key().into()).unwrap()).unwrap();
         let http = Http { http: reqwest::Client::new(), url: sandbox.url().into(), key: sandbox.key().into() };
         let rig = Self { sandbox, client, http, folder: tempfile::tempdir().unwrap() };
@@ -487,4 +494,39 @@ fn only_an_empty_folder_becomes_a_backup_and_one_run_at_a_time_works_in_it() {
     drop(backup.lock().unwrap());
     std::fs::write(backup.dir().join(MARKER), MARKER_TEXT.replace('1', "9")).unwrap();
     assert!(matches!(Backup::open(backup.dir()), Err(BackupError::Newer { found: 9, .. })));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_of_every_profile_are_copied_whole_and_a_second_night_reads_what_differs() {
+    let profiles = [
+        "default",
+        "modules-off",
+        "module-1.0.67",
+        "module-1.0.67+modules-off",
+        "module-1.0.82",
+        "custom-numbers",
+        "core-1.8.175",
+        "core-1.8.175+module-1.0.67",
+        "zone:America/New_York",
+    ];
+    // Together: most of the time a backup waits for what was just written to be left alone.
+    let nights = profiles.map(|profile| async move {
+        // More than a page of everything.
+        let rig = Rig::of(profile, 230).await;
+        let first = rig.night().await;
+        let counts = first.counts;
+        assert_eq!((counts.conversations, counts.threads, counts.customers), (230, 460, 40), "{profile}");
+        assert_eq!((counts.files, counts.missing_files, counts.unsettled, first.failed), (23, 0, 0, 0), "{profile}");
+        rig.is_equal();
+        rig.http.reply(7, "<p>And now?</p>").await;
+        rig.http.send("DELETE", "/conversations/10", json!({})).await;
+        rig.http.create(1000).await;
+        let second = rig.night().await;
+        let changes = second.changes;
+        assert_eq!((changes.added, changes.changed, changes.removed), (1, 1, 1), "{profile}");
+        rig.is_equal();
+        let verified = verify(&rig.backup(), Sample::All, |_, _| std::ops::ControlFlow::Continue(())).unwrap();
+        assert_eq!(verified.faults, [], "{profile}");
+    });
+    futures_util::future::join_all(nights).await;
 }

@@ -16,18 +16,37 @@ use serde_json::Value;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::ask;
+use super::row::Row;
 use crate::freescout::walk::{Ids, Pace};
 use crate::freescout::{ApiError, List, Page, wire};
 
 /// Gets one page, asking as often as it takes.
-pub(crate) type Fetch = Arc<dyn Fn(Page) -> BoxFuture<'static, Result<List<Value>, ApiError>> + Send + Sync>;
+pub(crate) type Fetch<T> = Arc<dyn Fn(Page) -> BoxFuture<'static, Result<List<T>, ApiError>> + Send + Sync>;
 
 /// A page on its way.
-type Answer = AbortOnDropHandle<Result<List<Value>, ApiError>>;
+type Answer<T> = AbortOnDropHandle<Result<List<T>, ApiError>>;
+
+/// What a list can hold.
+pub(crate) trait Listed: Send + 'static {
+    /// By what it is known; none in what is no row.
+    fn id(&self) -> Option<u64>;
+}
+
+impl Listed for Value {
+    fn id(&self) -> Option<u64> {
+        self.get("id").and_then(wire::as_id)
+    }
+}
+
+impl Listed for Row {
+    fn id(&self) -> Option<u64> {
+        self.id
+    }
+}
 
 /// Rows that have not been given before.
-pub(crate) struct Turn {
-    pub rows: Vec<Value>,
+pub(crate) struct Turn<T> {
+    pub rows: Vec<T>,
     /// How many rows of the list lie behind this turn.
     pub passed: u64,
     /// How many there are.
@@ -41,8 +60,8 @@ pub(crate) struct Turn {
 }
 
 /// A walk over one list.
-pub(crate) struct Walk {
-    fetch: Fetch,
+pub(crate) struct Walk<T> {
+    fetch: Fetch<T>,
     pace: Pace,
     overlaps: bool,
     ahead: usize,
@@ -50,18 +69,18 @@ pub(crate) struct Walk {
     planned: u64,
     seen: Ids,
     total: Option<u64>,
-    coming: VecDeque<(Page, Answer)>,
+    coming: VecDeque<(Page, Answer<T>)>,
     is_done: bool,
 }
 
-impl Walk {
+impl<T: Listed> Walk<T> {
     /// From the beginning.
-    pub fn new(fetch: Fetch, page_size: u64, ahead: usize) -> Self {
+    pub fn new(fetch: Fetch<T>, page_size: u64, ahead: usize) -> Self {
         Self::from(fetch, page_size, ahead, 0, Ids::default())
     }
 
     /// Over a short list, fifty a page: modules up to 1.0.67 know no other size for most of them.
-    pub fn short(fetch: Fetch) -> Self {
+    pub fn short(fetch: Fetch<T>) -> Self {
         let mut walk = Self::new(fetch, 50, 1);
         walk.overlaps = false;
         walk.pace.size = 50;
@@ -69,7 +88,7 @@ impl Walk {
     }
 
     /// From where an earlier walk stopped, which had passed so many rows and given these.
-    pub fn from(fetch: Fetch, page_size: u64, ahead: usize, passed: u64, seen: Ids) -> Self {
+    pub fn from(fetch: Fetch<T>, page_size: u64, ahead: usize, passed: u64, seen: Ids) -> Self {
         Self {
             fetch,
             pace: Pace::overlapping(page_size),
@@ -85,7 +104,7 @@ impl Walk {
     }
 
     /// The next rows; none at the end.
-    pub async fn turn(&mut self) -> Result<Option<Turn>, ApiError> {
+    pub async fn turn(&mut self) -> Result<Option<Turn<T>>, ApiError> {
         while !self.is_done {
             self.plan();
             let Some((page, handle)) = self.coming.pop_front() else { break };
@@ -130,11 +149,11 @@ impl Walk {
         self.planned = self.passed;
     }
 
-    fn accept(&mut self, page: Page, list: List<Value>, unreadable: u64) -> Option<Turn> {
+    fn accept(&mut self, page: Page, list: List<T>, unreadable: u64) -> Option<Turn<T>> {
         let total = list.page.total_elements;
         let start = (page.number - 1) * page.size;
         let count = list.items.len() as u64 + unreadable;
-        let id = |row: &Value| row.get("id").and_then(wire::as_id).unwrap_or_default();
+        let id = |row: &T| row.id().unwrap_or_default();
         let has_moved = self.passed > 0
             && if self.overlaps {
                 unreadable == 0 && !list.items.iter().any(|row| self.seen.contains(id(row)))
@@ -166,9 +185,9 @@ impl Walk {
     }
 
     /// A page that the server cannot answer: one bad row fails a whole page (`freescout-behaviour.md` 3.3, 8.2).
-    async fn row_by_row(&self, page: Page, error: ApiError) -> Result<(List<Value>, u64), ApiError> {
+    async fn row_by_row(&self, page: Page, error: ApiError) -> Result<(List<T>, u64), ApiError> {
         let start = (page.number - 1) * page.size;
-        let mut rows: Option<List<Value>> = None;
+        let mut rows: Option<List<T>> = None;
         let mut unreadable = 0;
         for at in start..start + page.size {
             match (self.fetch)(Page { number: at + 1, size: 1 }).await {
@@ -219,7 +238,7 @@ mod tests {
         pages: usize,
     }
 
-    fn fetch_from(list: Arc<Mutex<Changing>>) -> Fetch {
+    fn fetch_from(list: Arc<Mutex<Changing>>) -> Fetch<Value> {
         Arc::new(move |page: Page| {
             let list = Arc::clone(&list);
             async move {

@@ -1,19 +1,41 @@
 //! What a run has gathered so far, on disk: a killed run goes on from it.
 //!
-//! A SQLite file in the backup's folder. It begins with what the snapshot before holds (ids and digests, no texts), gets a row
-//! for everything that the lists show, and the whole line of whatever was read anew. When a
-//! snapshot is sealed it is emptied; deleting it costs only time.
+//! Two files in the backup's folder. `run.sqlite` begins with what the snapshot before holds (ids and digests, no texts), and
+//! gets a row for everything that the lists show. The line of whatever was read anew is appended to `run.lines`, and its row
+//! says where it lies: a database would write it three times. When a snapshot is sealed both are emptied; deleting
+//! them costs only time.
+//!
+//! A line is written before the row that names it, so that a killed process leaves no row without its line. After a loss of power
+//! that may be otherwise: lines behind the place up to which they are known to be on the disk are compared with their
+//! digests when the state is opened, and what is not whole is read again.
 
+use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde_json::{Map, Value};
 
 use super::BackupError;
-use super::format::{Ours, SHARD};
+use super::digest;
+use super::format::{Ours, SHARD, Tally};
+use super::tree::Tree;
 use crate::freescout::walk::Ids;
 
+mod spool;
 mod turn;
+
+use spool::Spool;
+
+/// How the tables are made; another one is thrown away with what it holds.
+const LAYOUT: i64 = 2;
+
+const TABLES: [&str; 6] = ["meta", "todo", "held_conversations", "held_customers", "conversations", "customers"];
+
+/// How many bytes of lines may be lost with the power.
+const UNSYNCED: u64 = 64 << 20;
+
+/// Up to where lines are known to be on the disk.
+const SYNCED: &str = "synced";
 
 /// A kind of row that is kept by id in several files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,10 +80,21 @@ pub(super) struct ShardState {
     pub held: u64,
 }
 
+/// A row that was read anew.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Line<'a> {
+    pub text: &'a str,
+    pub tally: Tally,
+}
+
 /// The state of an unfinished run.
 pub(super) struct Work {
     db: Connection,
     path: PathBuf,
+    lines: RefCell<Spool>,
+    lines_path: PathBuf,
+    /// Up to where lines are known to be on the disk.
+    synced: Cell<u64>,
 }
 
 type Done<T> = Result<T, BackupError>;
@@ -77,20 +110,90 @@ impl Work {
             db.pragma_update(None, "synchronous", "NORMAL")?;
             db.pragma_update(None, "cache_size", -8_192)?;
             db.set_prepared_statement_cache_capacity(32);
+            if db.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))? != LAYOUT {
+                for table in TABLES {
+                    db.execute_batch(&format!("DROP TABLE IF EXISTS {table}"))?;
+                }
+                db.pragma_update(None, "user_version", LAYOUT)?;
+            }
             db.execute_batch(
                 "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-                 CREATE TABLE IF NOT EXISTS todo (id INTEGER PRIMARY KEY, due INTEGER NOT NULL, attempts INTEGER NOT NULL);
-                 CREATE TABLE IF NOT EXISTS held_conversations
-                    (id INTEGER PRIMARY KEY, digest TEXT NOT NULL, read INTEGER NOT NULL, content TEXT NOT NULL, files TEXT);
-                 CREATE TABLE IF NOT EXISTS held_customers
-                    (id INTEGER PRIMARY KEY, digest TEXT NOT NULL, read INTEGER NOT NULL, content TEXT NOT NULL, files TEXT);
-                 CREATE TABLE IF NOT EXISTS conversations (id INTEGER PRIMARY KEY, digest TEXT NOT NULL, content TEXT NOT NULL, line TEXT);
-                 CREATE TABLE IF NOT EXISTS customers (id INTEGER PRIMARY KEY, digest TEXT NOT NULL, content TEXT NOT NULL, line TEXT);",
+                 CREATE TABLE IF NOT EXISTS todo (id INTEGER PRIMARY KEY, due INTEGER NOT NULL, attempts INTEGER NOT NULL);",
             )?;
+            for name in ["conversations", "customers"] {
+                // `place` is where the line lies; null says that the row is as the snapshot before has it.
+                db.execute_batch(&format!(
+                    "CREATE TABLE IF NOT EXISTS held_{name}
+                        (id INTEGER PRIMARY KEY, digest TEXT NOT NULL, read INTEGER NOT NULL, content TEXT NOT NULL, files TEXT);
+                     CREATE TABLE IF NOT EXISTS {name}
+                        (id INTEGER PRIMARY KEY, digest TEXT NOT NULL, content TEXT NOT NULL, place INTEGER, length INTEGER,
+                         threads INTEGER, files INTEGER, missing INTEGER, unsettled INTEGER, incomplete INTEGER);"
+                ))?;
+            }
             Ok(db)
         };
         let db = open().map_err(|cause| BackupError::State { path: path.to_path_buf(), cause })?;
-        Ok(Self { db, path: path.to_path_buf() })
+        let lines_path = path.with_extension("lines");
+        let lines = Spool::open(&lines_path).map_err(BackupError::unwritable(&lines_path))?;
+        let work = Self { db, path: path.to_path_buf(), lines: RefCell::new(lines), lines_path, synced: Cell::new(0) };
+        work.synced.set(work.meta(SYNCED)?.and_then(|text| text.parse().ok()).unwrap_or(0));
+        work.ask_for_lost_lines()?;
+        Ok(work)
+    }
+
+    /// Forgets rows whose lines were lost with the power. Conversations are asked for again; customers are listed again as a whole.
+    fn ask_for_lost_lines(&self) -> Done<()> {
+        // A file that is shorter than it was is another one.
+        let synced = self.synced.get();
+        let synced = if self.lines.borrow().length() < synced { 0 } else { synced };
+        let mut is_empty = true;
+        for of in [Collection::Conversations, Collection::Customers] {
+            let name = of.name();
+            let mut lost = Vec::new();
+            let sql = format!("SELECT id, content, place, length FROM {name} WHERE place IS NOT NULL ORDER BY place");
+            let mut sql = self.db.prepare(&sql).map_err(self.failed())?;
+            let mut rows = sql.query([]).map_err(self.failed())?;
+            while let Some(row) = rows.next().map_err(self.failed())? {
+                is_empty = false;
+                let number = |at| row.get::<_, i64>(at).map(|number| number as u64).map_err(self.failed());
+                let (id, place, length) = (number(0)?, number(2)?, number(3)?);
+                if place + length <= synced {
+                    continue;
+                }
+                let content: String = row.get(1).map_err(self.failed())?;
+                let mut lines = self.lines.borrow_mut();
+                let is_whole = lines
+                    .read(place, length as usize)
+                    .is_ok_and(|line| Tree::of(line).is_ok_and(|tree| digest::both(&tree).whole == content));
+                if !is_whole {
+                    lost.push(id);
+                }
+            }
+            drop(rows);
+            if lost.is_empty() {
+                continue;
+            }
+            self.together(|work| {
+                for id in lost {
+                    work.execute(&format!("DELETE FROM {name} WHERE id = ?1"), [id as i64])?;
+                    if of == Collection::Conversations {
+                        work.ask(id, 0)?;
+                    }
+                }
+                Ok(())
+            })?;
+        }
+        if is_empty {
+            self.throw_lines_away()?;
+        }
+        Ok(())
+    }
+
+    /// No row names a line any more.
+    fn throw_lines_away(&self) -> Done<()> {
+        self.execute("DELETE FROM meta WHERE key = ?1", [SYNCED])?;
+        self.synced.set(0);
+        self.lines.borrow_mut().clear().map_err(BackupError::unwritable(&self.lines_path))
     }
 
     fn failed(&self) -> impl FnOnce(rusqlite::Error) -> BackupError + use<> {
@@ -113,7 +216,7 @@ impl Work {
     /// Does all of it or nothing.
     pub fn together<T>(&self, what: impl FnOnce(&Self) -> Done<T>) -> Done<T> {
         self.db.execute_batch("BEGIN IMMEDIATE").map_err(self.failed())?;
-        match what(self) {
+        match what(self).and_then(|done| self.keep_lines().map(|()| done)) {
             Ok(done) => {
                 self.db.execute_batch("COMMIT").map_err(self.failed())?;
                 Ok(done)
@@ -126,14 +229,30 @@ impl Work {
         }
     }
 
+    /// Writes down the lines that rows of this transaction name.
+    fn keep_lines(&self) -> Done<()> {
+        let mut lines = self.lines.borrow_mut();
+        lines.flush().map_err(BackupError::unwritable(&self.lines_path))?;
+        let length = lines.length();
+        let synced = self.synced.get();
+        if length >= synced + UNSYNCED {
+            lines.sync().map_err(BackupError::unwritable(&self.lines_path))?;
+            self.synced.set(length);
+            drop(lines);
+            self.set_meta(SYNCED, &length.to_string())?;
+        }
+        Ok(())
+    }
+
     /// Forgets everything.
     pub fn clear(&self) -> Done<()> {
         self.together(|work| {
-            for table in ["meta", "todo", "held_conversations", "held_customers", "conversations", "customers"] {
+            for table in TABLES {
                 work.execute(&format!("DELETE FROM {table}"), [])?;
             }
             Ok(())
-        })
+        })?;
+        self.throw_lines_away()
     }
 
     /// Gives the disk its room back.
@@ -198,33 +317,46 @@ impl Work {
     /// A row is as the snapshot before has it.
     pub fn keep(&self, of: Collection, id: u64, digest: &str) -> Done<()> {
         let sql = match of {
-            Collection::Conversations => "INSERT OR IGNORE INTO conversations VALUES (?1, ?2, '', NULL)",
-            Collection::Customers => "INSERT OR IGNORE INTO customers VALUES (?1, ?2, '', NULL)",
+            Collection::Conversations => {
+                "INSERT OR IGNORE INTO conversations (id, digest, content) VALUES (?1, ?2, '')"
+            }
+            Collection::Customers => "INSERT OR IGNORE INTO customers (id, digest, content) VALUES (?1, ?2, '')",
         };
         self.execute(sql, params![id as i64, digest]).map(|_| ())
     }
 
-    /// A row was read.
-    pub fn store(&self, of: Collection, id: u64, ours: &Ours, line: &str) -> Done<()> {
+    /// A row was read, with so many threads.
+    pub fn store(&self, of: Collection, id: u64, ours: &Ours, line: &str, threads: u64) -> Done<()> {
         let sql = match of {
-            Collection::Conversations => "INSERT OR REPLACE INTO conversations VALUES (?1, ?2, ?3, ?4)",
-            Collection::Customers => "INSERT OR REPLACE INTO customers VALUES (?1, ?2, ?3, ?4)",
+            Collection::Conversations => {
+                "INSERT OR REPLACE INTO conversations VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
+            }
+            Collection::Customers => {
+                "INSERT OR REPLACE INTO customers VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
+            }
         };
-        self.execute(sql, params![id as i64, ours.digest, ours.content, line]).map(|_| ())
+        let place = self.lines.borrow_mut().push(line);
+        if self.db.is_autocommit() {
+            self.keep_lines()?;
+        }
+        let Tally { threads, files, missing_files, unsettled } = Tally::of(ours, threads);
+        let [id, place, length, threads, files, missing, unsettled] =
+            [id, place, line.len() as u64, threads, files, missing_files, unsettled].map(|number| number as i64);
+        let (digest, content) = (&ours.digest, &ours.content);
+        let row = params![id, digest, content, place, length, threads, files, missing, unsettled, ours.incomplete];
+        self.execute(sql, row).map(|_| ())
     }
 
-    /// The line of a row that was read in this run.
-    pub fn line(&self, of: Collection, id: u64) -> Done<Option<String>> {
+    /// The digest of everything in a row that was read in this run.
+    pub fn content(&self, of: Collection, id: u64) -> Done<Option<String>> {
         let sql = match of {
-            Collection::Conversations => "SELECT line FROM conversations WHERE id = ?1",
-            Collection::Customers => "SELECT line FROM customers WHERE id = ?1",
+            Collection::Conversations => "SELECT content FROM conversations WHERE id = ?1 AND place IS NOT NULL",
+            Collection::Customers => "SELECT content FROM customers WHERE id = ?1 AND place IS NOT NULL",
         };
-        let found: Option<Option<String>> = self
-            .db
+        self.db
             .prepare_cached(sql)
             .and_then(|mut sql| sql.query_row([id as i64], |row| row.get(0)).optional())
-            .map_err(self.failed())?;
-        Ok(found.flatten())
+            .map_err(self.failed())
     }
 
     /// A conversation is gone.
@@ -317,14 +449,14 @@ impl Work {
 
     /// Forgets customers that were only found unchanged: they are listed again.
     pub fn relist_customers(&self) -> Done<()> {
-        self.execute("DELETE FROM customers WHERE line IS NULL", []).map(|_| ())
+        self.execute("DELETE FROM customers WHERE place IS NULL", []).map(|_| ())
     }
 
     /// Puts those on the list that were not read for longest, if that was before `read_before`.
     pub fn ask_for_oldest(&self, count: u64, read_before: i64) -> Done<usize> {
         self.execute(
             "INSERT OR IGNORE INTO todo SELECT h.id, 0, 0 FROM held_conversations h JOIN conversations c ON c.id = h.id \
-             WHERE c.line IS NULL AND h.read < ?2 ORDER BY h.read, h.id LIMIT ?1",
+             WHERE c.place IS NULL AND h.read < ?2 ORDER BY h.read, h.id LIMIT ?1",
             params![count as i64, read_before],
         )
     }
@@ -333,7 +465,7 @@ impl Work {
     pub fn shards(&self, of: Collection) -> Done<Vec<ShardState>> {
         let name = of.name();
         let sql = format!(
-            "SELECT id / {SHARD} AS shard, count(*), count(line), \
+            "SELECT id / {SHARD} AS shard, count(*), count(place), \
                (SELECT count(*) FROM held_{name} h WHERE h.id >= c.id / {SHARD} * {SHARD} AND h.id < (c.id / {SHARD} + 1) * {SHARD}) \
              FROM {name} c GROUP BY shard ORDER BY shard"
         );
@@ -348,29 +480,57 @@ impl Work {
     }
 
     /// The rows of a shard in order: those that were read with their line.
-    pub fn rows_of(&self, of: Collection, shard: u64, mut each: impl FnMut(u64, Option<&str>) -> Done<()>) -> Done<()> {
-        let name = of.name();
-        let sql = format!("SELECT id, line FROM {name} WHERE id >= ?1 AND id < ?2 ORDER BY id");
+    pub fn rows_of(
+        &self,
+        of: Collection,
+        shard: u64,
+        mut each: impl FnMut(u64, Option<Line<'_>>) -> Done<()>,
+    ) -> Done<()> {
+        let sql = format!(
+            "SELECT id, place, length, threads, files, missing, unsettled FROM {} WHERE id >= ?1 AND id < ?2 ORDER BY id",
+            of.name()
+        );
         let mut sql = self.db.prepare_cached(&sql).map_err(self.failed())?;
         let bounds = params![(shard * SHARD) as i64, ((shard + 1) * SHARD) as i64];
         let mut rows = sql.query(bounds).map_err(self.failed())?;
+        let mut lines = self.lines.borrow_mut();
         while let Some(row) = rows.next().map_err(self.failed())? {
-            let id: i64 = row.get(0).map_err(self.failed())?;
-            let line = row.get_ref(1).and_then(|line| Ok(line.as_str_or_null()?)).map_err(self.failed())?;
-            each(id as u64, line)?;
+            let number = |at| row.get::<_, Option<i64>>(at).map(|number| number.unwrap_or(0) as u64);
+            let read = || -> rusqlite::Result<(u64, Option<u64>, usize, Tally)> {
+                let tally =
+                    Tally { threads: number(3)?, files: number(4)?, missing_files: number(5)?, unsettled: number(6)? };
+                let place = row.get::<_, Option<i64>>(1)?.map(|place| place as u64);
+                Ok((number(0)?, place, number(2)? as usize, tally))
+            };
+            let (id, place, length, tally) = read().map_err(self.failed())?;
+            match place {
+                None => each(id, None)?,
+                Some(place) => {
+                    let text = lines.read(place, length).map_err(BackupError::unreadable(&self.lines_path))?;
+                    each(id, Some(Line { text, tally }))?;
+                }
+            }
         }
         Ok(())
+    }
+
+    /// Looks at the line that lies here.
+    fn line_at<T>(&self, place: u64, length: usize, look: impl FnOnce(&str) -> T) -> Done<T> {
+        let mut lines = self.lines.borrow_mut();
+        lines.read(place, length).map(look).map_err(BackupError::unreadable(&self.lines_path))
     }
 
     /// Every line that was read in this run.
     pub fn each_line(&self, mut each: impl FnMut(&str) -> Done<()>) -> Done<()> {
         for table in ["conversations", "customers"] {
-            let sql = format!("SELECT line FROM {table} WHERE line IS NOT NULL");
+            let sql = format!("SELECT place, length FROM {table} WHERE place IS NOT NULL ORDER BY place");
             let mut sql = self.db.prepare(&sql).map_err(self.failed())?;
             let mut rows = sql.query([]).map_err(self.failed())?;
+            let mut lines = self.lines.borrow_mut();
             while let Some(row) = rows.next().map_err(self.failed())? {
-                let line: String = row.get(0).map_err(self.failed())?;
-                each(&line)?;
+                let number = |at| row.get::<_, i64>(at).map(|number| number as u64).map_err(self.failed());
+                let (place, length) = (number(0)?, number(1)? as usize);
+                each(lines.read(place, length).map_err(BackupError::unreadable(&self.lines_path))?)?;
             }
         }
         Ok(())
@@ -384,7 +544,7 @@ impl Work {
             self.number("SELECT count(*) FROM held_conversations WHERE id NOT IN (SELECT id FROM conversations)", [])?;
         let changed = self.number(
             "SELECT count(*) FROM conversations c JOIN held_conversations h ON h.id = c.id \
-             WHERE c.line IS NOT NULL AND h.content <> c.content",
+             WHERE c.place IS NOT NULL AND h.content <> c.content",
             [],
         )?;
         Ok((added, changed, removed))

@@ -49,7 +49,12 @@ Exit codes: 0 the snapshot is sealed; 3 it is, but something could not be read
 
 /// Arguments of `backup`.
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+// A new sandbox holds nothing that could be copied.
+#[command(
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    mut_arg("sandbox", |arg| arg.hide(true))
+)]
 pub struct Backup {
     #[command(subcommand)]
     command: Option<Command>,
@@ -659,6 +664,7 @@ pub(super) fn failure_of(error: &BackupError) -> Failure {
             Failure::of(Exit::Usage, error).hint("name a folder that is empty or not there yet")
         }
         BackupError::NoMailbox { .. } => Failure::of(Exit::Usage, error),
+        BackupError::ManySnapshots { .. } => Failure::of(Exit::Usage, error).hint("name more of it"),
         BackupError::NoSnapshot { .. } => {
             Failure::of(Exit::Usage, error).hint("`foxferry backup list DIR` shows them; `latest` is the newest")
         }

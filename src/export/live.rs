@@ -303,7 +303,7 @@ impl Reader {
         sender: &mpsc::Sender<Result<Found, ApiError>>,
     ) -> Result<(), ApiError> {
         let ahead = self.options.concurrency.min(MOST_AHEAD);
-        let mut walk = Walk::new(self.asker.pages(Rows::Conversations(filter.clone())), PAGE, ahead);
+        let mut walk = Walk::<Value>::new(self.asker.pages(Rows::Conversations(filter.clone())), PAGE, ahead);
         let mut unreadable = 0;
         while let Some(turn) = walk.turn().await? {
             unreadable += turn.unreadable;
@@ -319,7 +319,7 @@ impl Reader {
         }
         // Rows that the server cannot show with threads it may show without, and then they have at least a number.
         let short = ConversationFilter { embed: Embed::default(), ..filter.clone() };
-        let mut walk = Walk::new(self.asker.pages(Rows::Conversations(short)), SHORT_PAGE, ahead);
+        let mut walk = Walk::<Value>::new(self.asker.pages(Rows::Conversations(short)), SHORT_PAGE, ahead);
         while let Some(turn) = walk.turn().await? {
             for row in turn.rows {
                 let Some(id) = row.get("id").and_then(wire::as_id).filter(|id| given.insert(*id)) else { continue };
@@ -414,7 +414,7 @@ impl Reader {
         }
         let ahead = self.options.concurrency.min(MOST_AHEAD);
         let rows = Rows::Customers(CustomerFilter { order: SortOrder::Ascending, ..CustomerFilter::default() });
-        let walk = Walk::new(self.asker.pages(rows), CUSTOMER_PAGE, ahead);
+        let walk = Walk::<Value>::new(self.asker.pages(rows), CUSTOMER_PAGE, ahead);
         let turns = stream::try_unfold(walk, |mut walk| async move {
             let turn = walk.turn().await.map_err(ExportError::Fetch)?;
             Ok(turn.map(|turn| (turn.rows, walk)))

@@ -1,6 +1,7 @@
-//! Rows as FreeScout writes them: whole JSON values, for those who keep what they do not know.
+//! Rows as FreeScout writes them, for those who keep what they do not know: as JSON values, as raw text, or as any type that
+//! reads itself.
 
-use serde_json::Value;
+use serde::de::DeserializeOwned;
 
 use super::error::ApiError;
 use super::filter::{ConversationFilter, CustomerFilter, Embed, Page, Query, UserFilter};
@@ -26,8 +27,9 @@ pub enum Rows {
 }
 
 impl Client {
-    /// One page of any list, each row as it came. As the typed methods, it retries nothing.
-    pub async fn rows(&self, what: &Rows, page: Page) -> Result<List<Value>, ApiError> {
+    /// One page of any list, each row as it came: a [`serde_json::Value`], or a `Box<`[`RawValue`](serde_json::value::RawValue)`>`
+    /// for its very text. As the typed methods, it retries nothing.
+    pub async fn rows<T: DeserializeOwned>(&self, what: &Rows, page: Page) -> Result<List<T>, ApiError> {
         let (endpoint, path, key, query) = match what {
             Rows::Conversations(filter) => {
                 ("GET /conversations", "conversations".into(), "conversations", filter.query())
@@ -53,7 +55,7 @@ impl Client {
     }
 
     /// `GET /conversations/{id}` with everything there is, as it came.
-    pub async fn whole_conversation(&self, id: u64) -> Result<Answer<Value>, ApiError> {
+    pub async fn whole_conversation<T: DeserializeOwned>(&self, id: u64) -> Result<Answer<T>, ApiError> {
         let query = vec![("embed", Embed::ALL.for_one())];
         self.get("GET /conversations/{id}", format!("conversations/{id}"), query).await
     }

@@ -174,7 +174,12 @@ impl Sandbox {
 
     /// Takes the scripted faults away.
     pub fn clear_faults(&self) {
-        let answer = self.request("POST", "/__sandbox/faults", "[]");
+        self.script(&[]);
+    }
+
+    /// Puts these faults in place of the scripted ones.
+    pub fn script(&self, faults: &[&str]) {
+        let answer = self.request("POST", "/__sandbox/faults", &serde_json::json!(faults).to_string());
         assert!(answer.starts_with("HTTP/1.1 2"), "{answer}");
     }
 

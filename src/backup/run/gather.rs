@@ -5,17 +5,18 @@ use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt as _};
 use jiff::{SignedDuration, Timestamp};
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{Progress, Run, Sums, name_of, seconds};
 use crate::backup::BackupError;
 use crate::backup::ask;
-use crate::backup::digest;
 use crate::backup::files::{self, Kept, OwnHosts, Store};
 use crate::backup::format::{self, Ours, Selection};
+use crate::backup::row::Row;
 use crate::backup::seal::Short;
-use crate::backup::walk::{Fetch, Turn, Walk};
+use crate::backup::walk::{Fetch, Listed, Turn, Walk};
 use crate::backup::work::{Collection, Todo};
 use crate::freescout::walk::Ids;
 use crate::freescout::{
@@ -57,6 +58,8 @@ struct Taken {
     id: u64,
     ours: Ours,
     line: String,
+    /// How many threads the line has.
+    threads: u64,
     /// Until when it has to be left alone, if it was written to just before.
     due: Option<i64>,
 }
@@ -102,12 +105,12 @@ impl Run<'_> {
         Taker { store: self.store.clone(), own: self.own.clone(), sums: Arc::clone(&self.sums) }
     }
 
-    fn fetch(&self, rows: Rows) -> Fetch {
+    fn fetch<T: Listed + DeserializeOwned>(&self, rows: Rows) -> Fetch<T> {
         self.asker.pages(rows)
     }
 
     /// A short list as a whole. Nothing, if its module is off.
-    async fn short_list(&self, rows: Rows) -> Done<Vec<Value>> {
+    async fn short_list<T: Listed + DeserializeOwned>(&self, rows: Rows) -> Done<Vec<T>> {
         let mut walk = Walk::short(self.fetch(rows));
         let mut all = Vec::new();
         loop {
@@ -123,7 +126,7 @@ impl Run<'_> {
     /// The mailboxes that are to be copied, and FreeScout's clock.
     pub(super) async fn mailboxes(&mut self) -> Done<(Vec<Value>, Timestamp)> {
         let mut walk = Walk::short(self.fetch(Rows::Mailboxes));
-        let (mut all, mut date) = (Vec::new(), Timestamp::now());
+        let (mut all, mut date) = (Vec::<Value>::new(), Timestamp::now());
         while let Some(turn) = walk.turn().await.map_err(BackupError::of_api)? {
             all.extend(turn.rows);
             date = turn.date;
@@ -268,9 +271,9 @@ impl Run<'_> {
     }
 
     /// Users with their photos.
-    async fn with_photos(&self, mut users: Vec<Value>) -> Done<Vec<String>> {
+    async fn with_photos(&self, mut users: Vec<Row>) -> Done<Vec<String>> {
         // The list comes newest first.
-        users.sort_by_key(|row| row.get("id").and_then(wire::as_id));
+        users.sort_by_key(|row| row.id);
         let mut before = Map::new();
         if let Some(base) = &self.base {
             for stored in base.list("users").unwrap_or_default() {
@@ -280,8 +283,7 @@ impl Run<'_> {
         let read = self.now();
         let mut lines = Vec::new();
         for user in users {
-            let named = files::named_by_person(&user, &self.own);
-            lines.push(self.taker().take(user, named, read, before.clone(), None).await?.line);
+            lines.push(self.taker().take(&user, read, before.clone(), None).await?.line);
         }
         Ok(lines)
     }
@@ -298,14 +300,10 @@ impl Run<'_> {
     }
 
     /// Whether a row is one of those asked for: a server gives everything for a filter that it does not know.
-    fn is_wanted(&self, row: &Value) -> bool {
+    fn is_wanted(&self, row: &Row) -> bool {
         let mailboxes = &self.selection.mailboxes;
-        let mailbox = || row.get("mailboxId").and_then(wire::as_id);
-        let is_late = |since: Timestamp| {
-            let created = row["createdAt"].as_str().and_then(wire::parse_time);
-            created.is_none_or(|created| created.as_second() >= since.as_second())
-        };
-        (mailboxes.is_empty() || mailbox().is_some_and(|id| mailboxes.contains(&id)))
+        let is_late = |since: Timestamp| row.created.is_none_or(|created| created.as_second() >= since.as_second());
+        (mailboxes.is_empty() || row.mailbox.is_some_and(|id| mailboxes.contains(&id)))
             && self.options.since.is_none_or(is_late)
     }
 
@@ -334,37 +332,48 @@ impl Run<'_> {
     async fn read_pages(&self) -> Done<()> {
         let passed = self.work.meta("passed")?.and_then(|text| text.parse().ok()).unwrap_or(0);
         let fetch = self.fetch(Rows::Conversations(self.filter(Embed::ALL)));
+        // More than may be in flight: while a page is saved, the line is not left idle.
         let ahead = self.options.concurrency.max(1);
-        let mut walk = Walk::from(fetch, PAGE_WITH_THREADS, ahead, passed, self.work.ids()?);
+        let walk = Walk::from(fetch, PAGE_WITH_THREADS, ahead + ahead / 2 + 1, passed, self.work.ids()?);
+        let mut next = Some(Box::pin(step(walk)));
         let mut coming: VecDeque<(u64, u64, Completing)> = VecDeque::new();
-        let mut is_over = false;
-        loop {
-            while !is_over && coming.len() < ahead {
-                let Some(turn) = walk.turn().await.map_err(BackupError::of_api)? else {
-                    is_over = true;
-                    break;
-                };
-                let Turn { mut rows, passed, total, unreadable, date, took } = turn;
-                self.count_unreadable(unreadable);
-                rows.retain(|row| self.is_wanted(row));
-                let taker = self.taker();
-                let task = tokio::spawn(async move { taker.take_page(rows, date, took).await });
-                coming.push_back((passed, total, AbortOnDropHandle::new(task)));
-            }
-            let Some((passed, total, task)) = coming.pop_front() else { return Ok(()) };
-            let taken = task.await.map_err(|_| BackupError::Bug { what: "reading a page".to_owned() })??;
-            self.work.together(|work| {
-                for row in &taken {
-                    work.store(Collection::Conversations, row.id, &row.ours, &row.line)?;
-                    if let Some(due) = row.due {
-                        work.ask_again(row.id, due)?;
-                    }
+        while next.is_some() || !coming.is_empty() {
+            tokio::select! {
+                biased;
+                taken = either(coming.front_mut().map(|(_, _, task)| task)) => {
+                    let taken = taken.map_err(|_| BackupError::Bug { what: "reading a page".to_owned() })??;
+                    let Some((passed, total, _)) = coming.pop_front() else { continue };
+                    self.save_page(&taken, passed)?;
+                    (self.tell)(Progress::Listed { done: passed.min(total), of: total });
                 }
-                work.set_meta("passed", &passed.to_string())
-            })?;
-            Sums::add(&self.sums.read, taken.len() as u64);
-            (self.tell)(Progress::Listed { done: passed.min(total), of: total });
+                (walk, turn) = either(next.as_mut()), if coming.len() < ahead => {
+                    next = None;
+                    let Some(turn) = turn.map_err(BackupError::of_api)? else { continue };
+                    next = Some(Box::pin(step(walk)));
+                    let Turn { mut rows, passed, total, unreadable, date, took } = turn;
+                    self.count_unreadable(unreadable);
+                    rows.retain(|row| self.is_wanted(row));
+                    let taker = self.taker();
+                    let task = tokio::spawn(async move { taker.take_page(rows, date, took).await });
+                    coming.push_back((passed, total, AbortOnDropHandle::new(task)));
+                }
+            }
         }
+        Ok(())
+    }
+
+    fn save_page(&self, taken: &[Taken], passed: u64) -> Done<()> {
+        self.work.together(|work| {
+            for row in taken {
+                work.store(Collection::Conversations, row.id, &row.ours, &row.line, row.threads)?;
+                if let Some(due) = row.due {
+                    work.ask_again(row.id, due)?;
+                }
+            }
+            work.set_meta("passed", &passed.to_string())
+        })?;
+        Sums::add(&self.sums.read, taken.len() as u64);
+        Ok(())
     }
 
     fn count_unreadable(&self, rows: u64) {
@@ -397,17 +406,17 @@ impl Run<'_> {
     }
 
     /// Notes which rows of a list differ from what is known.
-    fn compare(&self, turn: &Turn) -> Done<()> {
+    fn compare(&self, turn: &Turn<Row>) -> Done<()> {
         self.work.together(|work| {
             for row in turn.rows.iter().filter(|row| self.is_wanted(row)) {
-                let Some(id) = row.get("id").and_then(wire::as_id) else { continue };
-                let shown = digest::listed(row);
+                let Some(id) = row.id else { continue };
+                let shown = &row.digests.listed;
                 let known = match work.digest(Collection::Conversations, id)? {
                     Some(known) => Some(known),
                     None => work.before(Collection::Conversations, id)?.map(|before| before.digest),
                 };
-                if known.as_deref() == Some(shown.as_str()) {
-                    work.keep(Collection::Conversations, id, &shown)?;
+                if known.as_ref() == Some(shown) {
+                    work.keep(Collection::Conversations, id, shown)?;
                 } else {
                     work.ask(id, due(row, turn.date, turn.took).unwrap_or(0))?;
                 }
@@ -438,7 +447,8 @@ impl Run<'_> {
                     let taker = taker.clone();
                     async move {
                         let id = todo.id;
-                        let answer = self.asker.ask(|client| async move { client.whole_conversation(id).await }).await;
+                        let answer =
+                            self.asker.ask(|client| async move { client.whole_conversation::<Row>(id).await }).await;
                         let answer = match answer {
                             Ok(answer) => answer,
                             Err(error) => return (todo, Ok(Err(error)), None),
@@ -446,8 +456,7 @@ impl Run<'_> {
                         let wanted = self.is_wanted(&answer.value);
                         let date = ask::clock(answer.server_date);
                         let due = due(&answer.value, date, answer.took);
-                        let named = taker.named(&answer.value);
-                        let taken = taker.take(answer.value, named, date, before, due).await;
+                        let taken = taker.take(&answer.value, date, before, due).await;
                         (todo, taken.map(Ok), Some(wanted))
                     }
                 })
@@ -474,15 +483,12 @@ impl Run<'_> {
                 // Read twice is still one conversation.
                 Sums::add(&self.sums.read, u64::from(todo.attempts == 0));
                 // Twice the same: nobody was in the middle of anything.
-                let is_same = match work.line(Collection::Conversations, todo.id)? {
-                    Some(line) => {
-                        format::Glance::of(&line).is_ok_and(|glance| glance.ours.content == taken.ours.content)
-                    }
-                    None => false,
-                };
+                let is_same = work.content(Collection::Conversations, todo.id)?.as_ref() == Some(&taken.ours.content);
+                let (id, threads) = (taken.id, taken.threads);
+                let store = |ours: &Ours, line: &str| work.store(Collection::Conversations, id, ours, line, threads);
                 match taken.due.filter(|_| !is_same) {
                     Some(due) if todo.attempts + 1 < MOST_ATTEMPTS => {
-                        work.store(Collection::Conversations, taken.id, &taken.ours, &taken.line)?;
+                        store(&taken.ours, &taken.line)?;
                         work.ask_again(todo.id, due)
                     }
                     Some(_) => {
@@ -490,11 +496,11 @@ impl Run<'_> {
                             .map_err(|cause| BackupError::Bug { what: cause.to_string() })?;
                         taken.ours.unsettled = true;
                         let line = format::line_of(Value::Object(row), &taken.ours);
-                        work.store(Collection::Conversations, taken.id, &taken.ours, &line)?;
+                        store(&taken.ours, &line)?;
                         work.answered(todo.id)
                     }
                     None => {
-                        work.store(Collection::Conversations, taken.id, &taken.ours, &taken.line)?;
+                        store(&taken.ours, &taken.line)?;
                         work.answered(todo.id)
                     }
                 }
@@ -524,7 +530,7 @@ impl Run<'_> {
                 updated_since: Some(since.saturating_sub(OVERLAP).unwrap_or(since)),
                 ..self.filter(Embed { threads: false, timelogs: true, tags: true })
             };
-            let mut walk = Walk::new(self.fetch(Rows::Conversations(filter)), PAGE, 1);
+            let mut walk = Walk::<Row>::new(self.fetch(Rows::Conversations(filter)), PAGE, 1);
             while let Some(turn) = walk.turn().await.map_err(BackupError::of_api)? {
                 self.compare(&turn)?;
             }
@@ -539,7 +545,7 @@ impl Run<'_> {
 
     /// Conversations that were deleted, or merged into others, while the run went on. They leave no trace but a smaller total.
     async fn deletions_meanwhile(&self) -> Done<()> {
-        let fetch = self.fetch(Rows::Conversations(self.filter(Embed::NOTHING)));
+        let fetch = self.fetch::<Row>(Rows::Conversations(self.filter(Embed::NOTHING)));
         let total = fetch(Page { number: 1, size: 1 }).await.map_err(BackupError::of_api)?.page.total_elements;
         if total == self.work.count(Collection::Conversations)? {
             return Ok(());
@@ -552,11 +558,11 @@ impl Run<'_> {
     /// Lists everything, and asks for what differs and for what the list does not show.
     pub(super) async fn list_again(&self) -> Done<()> {
         let embed = Embed { threads: false, timelogs: true, tags: true };
-        let fetch = self.fetch(Rows::Conversations(self.filter(embed)));
+        let fetch = self.fetch::<Row>(Rows::Conversations(self.filter(embed)));
         let mut walk = Walk::new(fetch, PAGE, self.options.concurrency);
         let mut listed = Ids::default();
         while let Some(turn) = walk.turn().await.map_err(BackupError::of_api)? {
-            for id in turn.rows.iter().filter_map(|row| row.get("id").and_then(wire::as_id)) {
+            for id in turn.rows.iter().filter_map(|row| row.id) {
                 listed.insert(id);
             }
             self.compare(&turn)?;
@@ -581,24 +587,25 @@ impl Run<'_> {
             order: SortOrder::Ascending,
             ..CustomerFilter::default()
         };
-        let mut walk = Walk::new(self.fetch(Rows::Customers(filter)), PAGE, self.options.concurrency);
+        let mut walk = Walk::<Row>::new(self.fetch(Rows::Customers(filter)), PAGE, self.options.concurrency);
         let mut fields: Option<Vec<String>> = None;
         while let Some(turn) = walk.turn().await.map_err(BackupError::of_api)? {
-            if let (None, Some(Value::Array(known))) =
-                (&fields, turn.rows.first().and_then(|row| row.get("customerFields")))
+            if fields.is_none()
+                && let Some(first) = turn.rows.first()
+                && let Some(known) = first.value().get("customerFields").and_then(Value::as_array)
             {
                 fields = Some(known.iter().map(definition).collect());
             }
             let mut new = Vec::new();
             for row in turn.rows {
-                let Some(id) = row.get("id").and_then(wire::as_id) else { continue };
-                let shown = digest::listed(&row);
-                if self.work.digest(Collection::Customers, id)?.as_deref() == Some(shown.as_str()) {
+                let Some(id) = row.id else { continue };
+                let shown = &row.digests.listed;
+                if self.work.digest(Collection::Customers, id)?.as_ref() == Some(shown) {
                     continue;
                 }
                 let before = self.work.before(Collection::Customers, id)?;
                 match before {
-                    Some(before) if before.digest == shown => self.work.keep(Collection::Customers, id, &shown)?,
+                    Some(before) if before.digest == *shown => self.work.keep(Collection::Customers, id, shown)?,
                     before => new.push((row, before.unwrap_or_default().files)),
                 }
             }
@@ -606,10 +613,7 @@ impl Run<'_> {
             let taken: Vec<Done<Taken>> = stream::iter(new)
                 .map(|(row, before)| {
                     let taker = taker.clone();
-                    async move {
-                        let named = files::named_by_person(&row, &taker.own);
-                        taker.take(row, named, date, before, None).await
-                    }
+                    async move { taker.take(&row, date, before, None).await }
                 })
                 .buffered(self.options.concurrency.max(1))
                 .collect()
@@ -617,7 +621,7 @@ impl Run<'_> {
             self.work.together(|work| {
                 for row in taken {
                     let row = row?;
-                    work.store(Collection::Customers, row.id, &row.ours, &row.line)?;
+                    work.store(Collection::Customers, row.id, &row.ours, &row.line, row.threads)?;
                 }
                 Ok(())
             })?;
@@ -625,6 +629,20 @@ impl Run<'_> {
         }
         Ok(fields.unwrap_or_default())
     }
+}
+
+/// What comes of it; without anything it never ends.
+async fn either<F: Future + Unpin>(what: Option<F>) -> F::Output {
+    match what {
+        Some(what) => what.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The next turn of a walk, and the walk back.
+async fn step(mut walk: Walk<Row>) -> (Walk<Row>, Result<Option<Turn<Row>>, ApiError>) {
+    let turn = walk.turn().await;
+    (walk, turn)
 }
 
 /// A customer field without its value.
@@ -637,19 +655,14 @@ fn definition(field: &Value) -> String {
 }
 
 impl Taker {
-    fn named(&self, row: &Value) -> Vec<files::Named> {
-        if self.store.is_some() { files::named_by_conversation(row, &self.own) } else { Vec::new() }
-    }
-
     /// Completes the rows of a page of the first run.
-    async fn take_page(&self, rows: Vec<Value>, date: Timestamp, took: std::time::Duration) -> Done<Vec<Taken>> {
+    async fn take_page(&self, rows: Vec<Row>, date: Timestamp, took: std::time::Duration) -> Done<Vec<Taken>> {
         let mut taken = Vec::with_capacity(rows.len());
         // Files are limited with everything else; rows one after the other would leave the line idle.
         let mut coming = stream::iter(rows)
-            .map(|row| {
+            .map(|row| async move {
                 let due = due(&row, date, took);
-                let named = self.named(&row);
-                self.take(row, named, date, Map::new(), due)
+                self.take(&row, date, Map::new(), due).await
             })
             .buffered(16);
         while let Some(row) = coming.next().await {
@@ -659,23 +672,15 @@ impl Taker {
     }
 
     /// Fetches the files that a row names and have not been fetched before, and makes its line.
-    async fn take(
-        &self,
-        row: Value,
-        named: Vec<files::Named>,
-        read: Timestamp,
-        before: Map<String, Value>,
-        due: Option<i64>,
-    ) -> Done<Taken> {
-        let id = row.get("id").and_then(wire::as_id).unwrap_or_default();
+    async fn take(&self, row: &Row, read: Timestamp, before: Map<String, Value>, due: Option<i64>) -> Done<Taken> {
         let mut ours = Ours {
             read: Some(seconds(read).to_string()),
-            digest: digest::listed(&row),
-            content: digest::whole(&row),
+            digest: row.digests.listed.clone(),
+            content: row.digests.whole.clone(),
             ..Ours::default()
         };
         if let Some(store) = &self.store {
-            let (mut entries, wanted) = files::known(named, &before, store);
+            let (mut entries, wanted) = files::known(row.names.at(&self.own), &before, store);
             for named in wanted {
                 let kept = store.keep(&named).await?;
                 match &kept {
@@ -694,15 +699,15 @@ impl Taker {
             }
             ours.files = entries;
         }
-        let line = format::line_of(row, &ours);
-        Ok(Taken { id, ours, line, due })
+        let line = row.line(&ours);
+        Ok(Taken { id: row.id.unwrap_or_default(), ours, line, threads: row.threads, due })
     }
 }
 
 /// Until when a conversation has to be left alone before it is read (again): it was written to while it was read, or so shortly
 /// before that a change in the same second would not show.
-fn due(row: &Value, date: Timestamp, took: std::time::Duration) -> Option<i64> {
-    let updated = row["updatedAt"].as_str().and_then(wire::parse_time)?.as_second();
+fn due(row: &Row, date: Timestamp, took: std::time::Duration) -> Option<i64> {
+    let updated = row.updated?.as_second();
     let begun = date.as_second() - took.as_secs() as i64 - 1;
     // A date in the future is a clock or a zone that is wrong, and waiting for it would not help.
     (updated + CALM > begun && updated <= date.as_second() + 60).then_some(updated + CALM + 1)
