@@ -25,6 +25,10 @@ bench:
 kill-loop kills="200" seed="":
     FOXFERRY_KILLS={{kills}} FOXFERRY_SEED={{seed}} cargo test --test it -- --nocapture killed_again_and_again_while_freescout_fails
 
+# Backs up a help desk that is written to all the while, and kills the backup at random instants: `just backup-soak 20000`; with a seed, as it was tried before.
+backup-soak conversations="20000" kills="30" seed="":
+    FOXFERRY_SOAK={{conversations}} FOXFERRY_KILLS={{kills}} FOXFERRY_SEED={{seed}} cargo test --test it -- --nocapture backup_soak
+
 # Replays the recorded FreeScout cases against a running server: `just contract http://127.0.0.1:8025 KEY`.
 contract url key:
     FREESCOUT_CONTRACT_URL={{url}} FREESCOUT_CONTRACT_KEY={{key}} cargo test --test contract -- --ignored --nocapture

@@ -4,6 +4,7 @@
 
 mod archives;
 mod backup;
+mod backup_soak;
 mod cases;
 mod check;
 mod containers;
