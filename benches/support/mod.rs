@@ -19,6 +19,8 @@ pub const FOXFERRY: &str = env!("CARGO_BIN_EXE_foxferry");
 pub struct Cost {
     /// Wall time.
     pub wall: Duration,
+    /// Processor time of all its threads, in steps of ten milliseconds. Linux only.
+    pub cpu: Duration,
     /// The largest resident set seen, in bytes. Read from `/proc` a hundred times a second, so Linux only.
     pub peak: u64,
     /// Whether it exited with 0.
@@ -35,7 +37,10 @@ pub fn run(command: &mut Command) -> io::Result<Cost> {
     let mut stdout = child.stdout.take().expect("standard output is piped");
     let reader = thread::spawn(move || io::read_to_string(&mut stdout));
     let mut peak = 0;
+    let mut cpu = Duration::ZERO;
     let status = loop {
+        // What has ended can be asked until somebody waits for it.
+        cpu = cpu.max(cpu_of(child.id()));
         if let Some(status) = child.try_wait()? {
             break status;
         }
@@ -47,7 +52,16 @@ pub fn run(command: &mut Command) -> io::Result<Cost> {
     };
     let wall = start.elapsed();
     let stdout = reader.join().expect("the reading thread does not panic")?;
-    Ok(Cost { wall, peak, is_success: status.success(), stdout })
+    Ok(Cost { wall, cpu, peak, is_success: status.success(), stdout })
+}
+
+/// The processor time that a process has used so far; nothing where it cannot be read.
+pub fn cpu_of(process: u32) -> Duration {
+    let text = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    // Behind the name, which may hold anything: user and system time are the twelfth and thirteenth, in hundredths.
+    let behind_name = text.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let ticks = behind_name.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok());
+    Duration::from_millis(ticks.sum::<u64>() * 10)
 }
 
 /// The middle of an odd number of measurements.
