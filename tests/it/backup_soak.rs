@@ -180,7 +180,11 @@ impl Writer<'_> {
         assert!((200..300).contains(&status), "{method} {path}: {status} {answer}");
         let state = (method != "DELETE").then(|| self.line.state(id));
         let is_dated = !path.ends_with("/tags");
-        self.lives.get_mut(&id).unwrap().push(Deed { begun, answered: now(), state, is_dated });
+        let life = self.lives.get_mut(&id).unwrap();
+        // A status that it had already changes nothing, and nobody has to notice.
+        if life.last().unwrap().state != state {
+            life.push(Deed { begun, answered: now(), state, is_dated });
+        }
     }
 }
 
