@@ -11,6 +11,7 @@
 //! Promises:
 //!
 //! - A ticket that stands several times comes once, as its newest copy, with the comments of all copies.
+//! - Side conversations are entries that customers did not see; a chat that only audits hold is one entry a message.
 //! - The first comment *is* the description; only a ticket without comments has an entry of kind `description`.
 //! - A comment that names no ticket is given to one only on firm ground: what its page, its file's name or an audit
 //!   says, or that the archive holds one ticket only. Otherwise it is named as lost.
@@ -30,6 +31,7 @@ use crate::record::{Oddity, Origin, Place};
 use crate::source::contacts::Contacts;
 use crate::source::{Facts, Reader, Reading, Source, SourceError};
 
+mod beside;
 mod contacts;
 mod detect;
 mod index;
@@ -42,7 +44,7 @@ use shape::Kind;
 pub(super) use shape::attachment_in_path;
 
 /// Changes whenever an index of an older program would be understood otherwise.
-const INDEX_VERSION: u32 = 1;
+const INDEX_VERSION: u32 = 2;
 
 /// The `zendesk` source.
 pub struct Zendesk;

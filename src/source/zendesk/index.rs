@@ -379,7 +379,7 @@ impl<'a> Pass<'a> {
         walk.scanner.enter();
         while let Some(key) = walk.scanner.key()? {
             let opens = walk.scanner.ahead()?;
-            match (shape::collection(&key), opens) {
+            match (shape::collection_of_page(&key), opens) {
                 (Some(kind), Some(b'[')) => {
                     self.variants.insert("pages");
                     self.list(walk, kind, nesting + 1)?;
@@ -494,7 +494,7 @@ impl<'a> Pass<'a> {
                     }
                 }
             }
-            Kind::Audit | Kind::Event | Kind::Metric => {
+            Kind::Audit | Kind::Event | Kind::Metric | Kind::Side | Kind::Rating => {
                 let ticket = head.ticket_id.as_ref().or(walk.page.ticket_id.as_ref()).or(walk.link.as_ref());
                 match ticket {
                     Some(ticket) => self.catalog.put_named(ticket_key(ticket), piece)?,
@@ -507,6 +507,10 @@ impl<'a> Pass<'a> {
                     self.catalog.put_named(name_key(Kind::AuditNumber, id), piece)?;
                 }
             }
+            Kind::SideEvent => match &head.side_conversation_id {
+                Some(side) => self.catalog.put_named(name_key(kind, side), piece)?,
+                None => self.lost_part(walk, span, "is an event that does not say of which side conversation"),
+            },
             Kind::Identity => match &head.user_id {
                 Some(user) => self.catalog.put_named(name_key(kind, user), piece)?,
                 None => self.lost_part(walk, span, "is an identity that does not say whose"),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+use super::beside::{self, Beside};
 use super::index::{self, ticket_key, unlinked_key};
 use super::people::{self, Directory, party_of, sender_of, text};
 use super::shape::{self, Kind, id_of, time_of};
@@ -160,14 +161,16 @@ impl Desk<'_> {
         let id = ticket.shift_remove("id").as_ref().and_then(id_of).unwrap_or_default();
         let mut solved_at = None;
         let inner = comments.len();
-        self.gather(&id, &mut comments, &mut audits, &mut solved_at)?;
+        let mut beside = Beside::of(&mut ticket, origin);
+        self.gather(&id, &mut comments, &mut audits, &mut solved_at, &mut beside)?;
         for (index, comment) in comments.iter_mut().enumerate() {
             comment.place = index;
         }
         // The first of an id wins: of the ticket's own comments the newest copy's, which stand first already; of pages
         // the one that was fetched last.
         comments[inner..].reverse();
-        let changes = self.comments_of_audits(audits, &mut comments);
+        let asker = ticket.get("requester_id").and_then(id_of);
+        let changes = self.comments_of_audits(audits, &mut comments, asker.as_deref());
 
         for key in ["requester", "submitter", "assignee"] {
             self.learn(&mut ticket, key);
@@ -223,8 +226,18 @@ impl Desk<'_> {
         };
 
         let mut entries = self.entries(comments, requester_id.as_deref())?;
+        let spoken = entries.len();
         self.settle_description(&mut ticket, &mut entries, origin, &requester, created_at)?;
 
+        for conversation in std::mem::take(&mut beside.conversations) {
+            entries.extend(self.side_conversation(conversation)?);
+        }
+        if entries.len() > spoken {
+            entries.sort_by_key(|entry| entry.created_at.unwrap_or(Timestamp::MIN));
+        }
+        if !beside.ratings.is_empty() {
+            ticket.insert("satisfaction_ratings".to_owned(), Value::Array(beside.ratings));
+        }
         let channel = channel_of(&ticket);
         let tags = tags_of(ticket.shift_remove("tags"));
         let url = ticket.shift_remove("url").as_ref().and_then(text);
@@ -302,6 +315,7 @@ impl Desk<'_> {
         comments: &mut Vec<Comment>,
         audits: &mut Vec<(Map<String, Value>, Origin)>,
         solved_at: &mut Option<Timestamp>,
+        beside: &mut Beside,
     ) -> Result<(), CatalogError> {
         let mut pieces = self.catalog.named(ticket_key(id))?;
         // By time as far as it is known, then as they stand in the archive.
@@ -323,6 +337,10 @@ impl Desk<'_> {
             self.forgive(forgiven, &origin);
             if piece.kind == Kind::Metric as u8 {
                 *solved_at = object.get("solved_at").and_then(time_of).or(*solved_at);
+            } else if piece.kind == Kind::Rating as u8 {
+                beside.rating(object);
+            } else if piece.kind == Kind::Side as u8 {
+                beside.conversation(object, origin);
             } else if piece.kind == Kind::Audit as u8 || piece.kind == Kind::Event as u8 {
                 if self.has_unlinked
                     && let Some(number) = object.get("id").and_then(id_of)
@@ -348,6 +366,7 @@ impl Desk<'_> {
         &mut self,
         audits: Vec<(Map<String, Value>, Origin)>,
         comments: &mut Vec<Comment>,
+        requester: Option<&str>,
     ) -> Changes {
         let mut changes = Changes::default();
         if audits.is_empty() {
@@ -368,6 +387,20 @@ impl Desk<'_> {
                         let (created_at, author_id, via) = (at.clone(), author.clone(), via.clone());
                         let (object, origin, place) = (event, origin.clone(), comments.len());
                         comments.push(Comment { object, origin, created_at, author_id, via, place });
+                    }
+                } else if let Some(messages) = beside::chat_of(&event, requester) {
+                    // The transcript may stand in a comment.
+                    let texts: Vec<String> = messages.iter().filter_map(|it| it.get("body").and_then(text)).collect();
+                    let holds_all = |comment: &Comment| {
+                        let body =
+                            ["body", "plain_body", "html_body"].map(|key| comment.object.get(key).and_then(text));
+                        body.iter().flatten().any(|body| texts.iter().all(|text| body.contains(text.as_str())))
+                    };
+                    if texts.is_empty() || !comments.iter().any(holds_all) {
+                        for object in messages {
+                            let place = comments.len();
+                            comments.push(Comment { place, ..Comment::new(object, origin.clone()) });
+                        }
                     }
                 } else {
                     let status = match word("field_name") {
@@ -475,6 +508,82 @@ impl Desk<'_> {
             attachments: attachments.into_iter().map(|(attachment, _)| attachment).collect(),
             fields: object,
         })
+    }
+
+    /// What was written in a side conversation: customers did not see it. Without its events, what its list says.
+    fn side_conversation(&mut self, found: (Map<String, Value>, Origin)) -> Result<Vec<Entry>, CatalogError> {
+        let (mut side, origin) = found;
+        let id = side.get("id").and_then(id_of).unwrap_or_else(|| content_id(&side));
+        let subject = side.get("subject").and_then(text);
+        let people: Vec<String> = objects(side.shift_remove("participants"), "participants")
+            .iter()
+            .filter_map(|it| ["name", "email"].iter().find_map(|key| it.get(*key).and_then(text)))
+            .collect();
+        let mut events: Vec<(Map<String, Value>, Origin)> =
+            objects(side.shift_remove("events"), "events").into_iter().map(|event| (event, origin.clone())).collect();
+        for piece in self.catalog.named(index::name_key(Kind::SideEvent, &id))? {
+            match self.shelf.object(&piece, None) {
+                Ok((event, _)) => events.push((event, self.shelf.origin(&piece))),
+                Err(error) => {
+                    let message = format!("a part of a side conversation is left out: {error}");
+                    self.odd(codes::READ_BROKEN_PART, &origin, message);
+                }
+            }
+        }
+        if !events.iter().any(|(event, _)| event.get("message").is_some_and(Value::is_object)) {
+            let message = "the archive holds a side conversation without its messages: fetch its `events`, too";
+            self.odd(codes::READ_MISSING_PART, &origin, message.to_owned());
+            let preview = side.get("preview_text").cloned().unwrap_or_default();
+            let event = Map::from_iter([
+                ("id".to_owned(), Value::String("preview".to_owned())),
+                ("created_at".to_owned(), side.get("created_at").cloned().unwrap_or_default()),
+                ("message".to_owned(), serde_json::json!({"body": preview})),
+            ]);
+            events.push((event, origin));
+        }
+        let mut entries: Vec<Entry> = Vec::new();
+        for (mut event, origin) in events {
+            let Some(Value::Object(mut message)) = event.shift_remove("message") else { continue };
+            let number = event.get("id").and_then(id_of).unwrap_or_else(|| content_id(&message));
+            let entry_id = format!("side-{id}-{number}");
+            if entries.iter().any(|known| known.id == entry_id) {
+                continue;
+            }
+            let actor = event.shift_remove("actor").or_else(|| message.shift_remove("from"));
+            let mut author = None;
+            if let Some(Value::Object(actor)) = actor {
+                let person = people::person_of(actor.clone());
+                let known = match actor.get("user_id").and_then(id_of) {
+                    Some(user) => self.directory.person(self.catalog, self.shelf, &user)?,
+                    None => None,
+                };
+                author = Some(match known {
+                    Some(known) => join(Arc::unwrap_or_clone(known), &person),
+                    None => Person { fields: Map::new(), ..person },
+                });
+            }
+            let attachments = self.attachments(message.shift_remove("attachments"))?;
+            let mut fields = Map::new();
+            fields.extend(subject.clone().map(|subject| ("side_subject".to_owned(), Value::String(subject))));
+            if !people.is_empty() {
+                fields.insert("side_people".to_owned(), Value::from(people.clone()));
+            }
+            entries.push(Entry {
+                id: entry_id,
+                kind: "side_conversation".to_owned(),
+                is_public: false,
+                author,
+                to: Vec::new(),
+                cc: Vec::new(),
+                bcc: Vec::new(),
+                body: body_of(&mut message, "body"),
+                created_at: self.time(&mut event, "created_at", &origin),
+                attachments: attachments.into_iter().map(|(attachment, _)| attachment).collect(),
+                fields,
+                origin,
+            });
+        }
+        Ok(entries)
     }
 
     /// The first comment is the description: it is an entry of its own only where there are no comments.

@@ -54,6 +54,12 @@ pub(super) enum Kind {
     Sender = 19,
     /// A comment that names an audit but no ticket, under the audit's number.
     OfAudit = 20,
+    /// What an agent discussed with others beside the ticket.
+    Side = 21,
+    /// What was written there, under the side conversation's id.
+    SideEvent = 22,
+    /// A customer's opinion of how a ticket was dealt with.
+    Rating = 23,
 }
 
 /// The kind of the elements under this key of a page; `Some(None)` when each must be looked at.
@@ -73,9 +79,17 @@ pub(super) fn collection(key: &str) -> Option<Option<Kind>> {
         "ticket_forms" | "ticket_form" => Kind::Form,
         "ticket_fields" | "ticket_field" => Kind::Field,
         "custom_statuses" | "custom_status" => Kind::CustomStatus,
+        "side_conversations" | "side_conversation" => Kind::Side,
+        "side_conversation_events" => Kind::SideEvent,
+        "satisfaction_ratings" => Kind::Rating,
         "results" => return Some(None),
         _ => return None,
     }))
+}
+
+/// The kind of the elements under this key of what is a page beyond doubt: audits have `events`, too.
+pub(super) fn collection_of_page(key: &str) -> Option<Option<Kind>> {
+    if key == "events" { Some(Some(Kind::SideEvent)) } else { collection(key) }
 }
 
 /// Keys that stand beside a page's elements and say nothing about them.
@@ -124,6 +138,7 @@ pub(super) struct Head {
     pub ticket_id: Option<String>,
     pub audit_id: Option<String>,
     pub user_id: Option<String>,
+    pub side_conversation_id: Option<String>,
     pub requester_id: Option<String>,
     pub submitter_id: Option<String>,
     pub status: Option<String>,
@@ -215,6 +230,7 @@ impl<'de> Visitor<'de> for HeadVisitor {
                 "ticket_id" => head.ticket_id = map.next_value::<Id>()?.0,
                 "audit_id" => head.audit_id = map.next_value::<Id>()?.0,
                 "user_id" => head.user_id = map.next_value::<Id>()?.0,
+                "side_conversation_id" => head.side_conversation_id = map.next_value::<Id>()?.0,
                 "requester_id" => {
                     head.requester_id = map.next_value::<Id>()?.0;
                     head.has_person = true;
