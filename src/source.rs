@@ -29,6 +29,7 @@ pub mod mbox;
 mod problem;
 pub mod records;
 mod shelf;
+mod xml;
 pub mod zammad;
 pub mod zendesk;
 

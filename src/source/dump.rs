@@ -1,4 +1,4 @@
-//! API dumps: JSON in any number of files, whose elements are told apart by their keys and not by their files.
+//! API dumps: JSON, or XML, in any number of files, whose elements are told apart by their keys and not by their files.
 //!
 //! What help desks' scripts save lies in pages, lists, JSON lines and single objects, tickets here and what was written
 //! in them there. One pass looks at every element, asks the [`Format`] what it is, and writes its place to the catalog:
@@ -85,6 +85,11 @@ pub(super) enum Sort {
 pub(super) trait Format: Send + Sync {
     /// The source's name.
     fn name(&self) -> &'static str;
+
+    /// Whether some archives of this help desk are XML.
+    fn reads_xml(&self) -> bool {
+        false
+    }
 
     /// The kinds of parts that tickets have, and what people call them.
     fn parts(&self) -> &'static [(u8, &'static str)] {

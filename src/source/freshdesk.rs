@@ -1,8 +1,9 @@
-//! The `freshdesk` source: what Freshdesk's API and its account export give, as JSON.
+//! The `freshdesk` source: what Freshdesk's API and its account export give, as JSON or XML.
 //!
 //! - API v2: lists of tickets, search results, tickets by themselves with what `include=` puts inside; lists of the
 //!   conversations of each ticket; contacts, agents, companies, groups, products, time entries and ratings.
-//! - API v1 and the account export: objects wrapped as `helpdesk_ticket`, with `notes` inside.
+//! - API v1 and the account export: objects wrapped as `helpdesk_ticket`, with `notes` inside; also as XML
+//!   (`<helpdesk-tickets type="array">`), told by its elements.
 //!
 //! Files of all these kinds may lie in one folder. Bytes of attachments are found as `attachments/ID/…` or
 //! `attachments/ID-…`.
@@ -108,6 +109,10 @@ const OPENS: &[&str] = &[
 impl Format for Freshdesk {
     fn name(&self) -> &'static str {
         "freshdesk"
+    }
+
+    fn reads_xml(&self) -> bool {
+        true
     }
 
     fn parts(&self) -> &'static [(u8, &'static str)] {

@@ -8,7 +8,7 @@ use crate::catalog::Piece;
 use crate::input::{Input, Portion};
 use crate::json::{self, Forgiven};
 use crate::record::{Origin, RecordId};
-use crate::source::ReadError;
+use crate::source::{ReadError, xml};
 
 /// How many files are kept open at once; an API dump may have a hundred thousand.
 const OPEN_FILES: usize = 16;
@@ -60,7 +60,12 @@ impl Shelf {
         id: Option<&RecordId>,
     ) -> Result<(Map<String, Value>, Forgiven), ReadError> {
         let bytes = self.bytes(piece)?;
+        let is_xml = bytes.trim_ascii_start().starts_with(b"<");
         let malformed = |problem| ReadError::Malformed { origin: self.origin(piece), id: id.cloned(), problem };
+        if is_xml {
+            let object = xml::object(&bytes).ok_or_else(|| malformed("not a whole XML element".to_owned()))?;
+            return Ok((object, Forgiven::default()));
+        }
         match json::parse(&bytes) {
             Ok((Value::Object(object), forgiven)) => Ok((object, forgiven)),
             Ok(_) => Err(malformed("not a JSON object".to_owned())),

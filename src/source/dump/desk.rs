@@ -204,8 +204,8 @@ impl<'a> Desk<'a> {
         match json::parse(&self.shelf.bytes(piece)?) {
             Ok((Value::Object(object), forgiven)) => Ok((unwrapped(object), forgiven)),
             Ok((list @ Value::Array(_), forgiven)) => Ok((Map::from_iter([(LIST.to_owned(), list)]), forgiven)),
-            // It says what is wrong.
-            _ => self.shelf.object(piece, None),
+            // It may be XML, or says what is wrong.
+            _ => self.shelf.object(piece, None).map(|(object, forgiven)| (unwrapped(object), forgiven)),
         }
     }
 

@@ -8,6 +8,7 @@ use super::Format;
 use super::pass::is_page;
 use crate::input::HeadFile;
 use crate::json::{Members, Scanner};
+use crate::source::xml;
 
 /// How many objects of a file are looked at.
 const OBJECTS: usize = 20;
@@ -22,6 +23,9 @@ pub(in crate::source) fn any_object(
 }
 
 fn in_value(format: &dyn Format, text: &[u8], is_it: &dyn Fn(&[String], &[u8]) -> bool, nesting: u32) -> bool {
+    if nesting == 0 && format.reads_xml() && text.trim_ascii_start().starts_with(b"<") {
+        return is_it(&xml::keys(text), b"");
+    }
     if nesting > 4 || !matches!(text.trim_ascii_start().first(), Some(b'{' | b'[')) {
         return false;
     }

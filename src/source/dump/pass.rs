@@ -1,7 +1,7 @@
 //! The one pass over a dump: where everything stands, and what it belongs to.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -20,6 +20,7 @@ use crate::record::{Oddity, Origin};
 use crate::source::SourceError;
 use crate::source::csv::Dates;
 use crate::source::problem::{self, ELEMENT_LIMIT};
+use crate::source::xml;
 use crate::source::zendesk::attachment_in_path;
 
 /// How much of an object is looked at to tell a page from an element.
@@ -206,6 +207,10 @@ impl<'a> Pass<'a> {
         let link = self.format.owner_in_path(&file.shown);
         let mut walk = Walk { scanner, index, file, link, page: Page::default(), pages: 0 };
         let first = walk.scanner.peek().map_err(unreadable)?;
+        if first == Some(b'<') && self.format.reads_xml() {
+            self.variants.insert("xml");
+            return self.xml(&mut walk);
+        }
         if !matches!(first, Some(b'{' | b'[')) {
             if first.is_some() {
                 let message = "holds no JSON and is not read".to_owned();
@@ -250,6 +255,32 @@ impl<'a> Pass<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Reads a file of XML elements.
+    fn xml(&mut self, walk: &mut Walk<'a>) -> Result<(), SourceError> {
+        let failed = |cause| SourceError::Io { path: walk.file.path.to_path_buf(), cause };
+        let (all, mut one) = (walk.file.open().map_err(failed)?, walk.file.open().map_err(failed)?);
+        let damage = xml::elements(all, ELEMENT_LIMIT, |span, name| -> Result<(), SourceError> {
+            self.tell(span.offset)?;
+            if span.length > ELEMENT_LIMIT {
+                return self.problem(walk, problem::TOO_LONG, span, 0);
+            }
+            let mut bytes = Vec::new();
+            let read = one
+                .seek(SeekFrom::Start(span.offset))
+                .and_then(|_| (&mut one).take(span.length).read_to_end(&mut bytes));
+            read.map_err(|cause| SourceError::Io { path: walk.file.path.to_path_buf(), cause })?;
+            let Some(object) = xml::object(&bytes) else { return self.problem(walk, problem::MALFORMED, span, 0) };
+            match self.element(walk, name, span, &object) {
+                Ok(()) | Err(Stop::Fault(_)) => Ok(()),
+                Err(Stop::Fatal(error)) => Err(error),
+            }
+        })?;
+        if let Some(fault) = damage {
+            self.damage(walk, &fault, Span::default())?;
+        }
+        self.settle(walk, true)
     }
 
     fn value(&mut self, walk: &mut Walk<'a>, key: &str, nesting: u32) -> Result<(), Stop> {

@@ -5,7 +5,7 @@ use crate::source::tests::{read, read_files, sample};
 fn the_sample_is_read_with_everything_it_holds() {
     let (facts, records) = read("freshdesk", &sample("freshdesk"));
     let expected = [
-        ("tickets", 7),
+        ("tickets", 8),
         ("messages", 7),
         ("lost_messages", 1),
         ("persons", 7),
