@@ -18,6 +18,7 @@ bench:
     cargo bench --bench export
     cargo bench --bench import
     cargo bench --bench journal
+    cargo bench --bench json
     cargo bench --bench resume
     cargo bench --bench sandbox
 

@@ -198,6 +198,7 @@ fn message(
     text
 }
 
-fn sentence(random: &mut fastrand::Rng, words: usize) -> String {
+/// So many words.
+pub fn sentence(random: &mut fastrand::Rng, words: usize) -> String {
     (0..words).map(|_| WORDS[random.usize(..WORDS.len())]).collect::<Vec<_>>().join(" ")
 }
