@@ -13,11 +13,13 @@
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub(crate) mod ask;
 mod calls;
 pub mod compare;
 mod convert;
+pub(crate) mod crypt;
 mod diff;
 mod digest;
 mod drill;
@@ -40,6 +42,7 @@ mod work;
 pub use calls::Tally;
 pub use compare::{Compared, Fate, Unlike, compare};
 pub use convert::{NotRestorable, Restorer};
+pub use crypt::{KeyError, Keys};
 pub use diff::{ConversationDiff, Difference, FieldDiff, ThreadDiff, diff};
 pub use drill::{Drilled, drill};
 pub use prune::{Keep, Mode, Pruned, prune};
@@ -75,6 +78,26 @@ pub enum BackupError {
         path: PathBuf,
         /// Its version.
         found: u32,
+    },
+    /// Its files are encrypted.
+    #[error("`{}` is encrypted, and there is no identity to open it with", path.display())]
+    Locked {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Its files are encrypted to others.
+    #[error("`{}` is encrypted to others: none of the identities opens it", path.display())]
+    WrongIdentity {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// It is plain, or encrypted to others, from its first night.
+    #[error("`{}` is {found}, and encryption does not change in a folder", path.display())]
+    OtherRecipients {
+        /// The folder.
+        path: PathBuf,
+        /// What it is.
+        found: String,
     },
     /// Another run is busy with it.
     #[error("another run is working in `{}`{}", path.display(), process.map(|id| format!(" (process {id})")).unwrap_or_default())]
@@ -189,6 +212,16 @@ impl BackupError {
 #[derive(Debug, Clone)]
 pub struct Backup {
     dir: PathBuf,
+    keys: Arc<Keys>,
+}
+
+/// What stands in the marker.
+#[derive(Debug, serde::Deserialize)]
+#[serde(default)]
+#[derive(Default)]
+struct Marker {
+    version: u64,
+    recipients: Vec<String>,
 }
 
 impl Backup {
@@ -202,21 +235,95 @@ impl Backup {
             }
             Err(cause) => return Err(BackupError::Unreadable { path: marker, cause }),
         };
-        let found = serde_json::from_str::<serde_json::Value>(&text).ok();
-        let version = found.as_ref().and_then(|value| value["version"].as_u64()).unwrap_or_default();
+        let Marker { version, recipients } = serde_json::from_str(&text).unwrap_or_default();
         if version > u64::from(format::VERSION) {
             return Err(BackupError::Newer {
                 path: dir.to_path_buf(),
                 found: u32::try_from(version).unwrap_or(u32::MAX),
             });
         }
-        Ok(Self { dir: dir.to_path_buf() })
+        let keys = Keys::of_recipients(&recipients, &[])
+            .map_err(|cause| BackupError::Unreadable { path: marker, cause: io::Error::other(cause) })?;
+        Ok(Self { dir: dir.to_path_buf(), keys: Arc::new(keys) })
+    }
+
+    /// With whoever can open it. Of a folder that is not encrypted they are not asked for anything.
+    pub fn with_identities(mut self, identities: &Keys) -> Result<Self, BackupError> {
+        if self.keys.is_encrypted() && identities.has_identities() {
+            let keys = Keys::clone(&self.keys).identities_of(identities);
+            if !keys.fits() {
+                return Err(BackupError::WrongIdentity { path: self.dir });
+            }
+            self.keys = Arc::new(keys);
+        }
+        Ok(self)
+    }
+
+    /// Whether its files are encrypted.
+    pub fn is_encrypted(&self) -> bool {
+        self.keys.is_encrypted()
+    }
+
+    fn keys(&self) -> &Arc<Keys> {
+        &self.keys
+    }
+
+    /// Whether its lines can be read.
+    ///
+    /// # Errors
+    ///
+    /// [`BackupError::Locked`]: it is encrypted, and nobody is here who opens it.
+    pub fn unlocked(&self) -> Result<(), BackupError> {
+        if self.keys.can_read() { Ok(()) } else { Err(BackupError::Locked { path: self.dir.clone() }) }
+    }
+
+    fn version(&self) -> u32 {
+        if self.is_encrypted() { format::VERSION } else { format::PLAIN_VERSION }
+    }
+
+    fn marker_text(&self) -> String {
+        if !self.is_encrypted() {
+            return MARKER_TEXT.to_owned();
+        }
+        let recipients = serde_json::json!(self.keys.shown());
+        let (name, version) = (format::FORMAT, format::VERSION);
+        format!("{{\"format\":\"{name}\",\"version\":{version},\"encryption\":\"age\",\"recipients\":{recipients}}}\n")
+    }
+
+    fn store(&self, asker: &ask::Asker) -> files::Store {
+        files::Store {
+            asker: asker.clone(),
+            dir: self.dir.clone(),
+            keys: Arc::clone(&self.keys),
+            known: Arc::default(),
+        }
     }
 
     /// An existing one, or a new one in a folder that is empty or not there yet.
     pub fn open_or_create(dir: &Path) -> Result<Self, BackupError> {
+        Self::open_or_create_for(dir, &Keys::default())
+    }
+
+    /// An existing one, or a new one that is encrypted to these recipients; to nobody: a plain one. If it exists, and
+    /// recipients are given, they have to be its own. One of the identities has to be theirs: a run reads back what it shares
+    /// with the snapshot before.
+    pub fn open_or_create_for(dir: &Path, recipients: &Keys) -> Result<Self, BackupError> {
         if dir.join(MARKER).exists() {
-            return Self::open(dir);
+            let found = Self::open(dir)?;
+            if recipients.is_encrypted() && found.keys.shown() != recipients.shown() {
+                let found = match found.is_encrypted() {
+                    true => format!("encrypted to {}", found.keys.shown().join(", ")),
+                    false => "not encrypted".to_owned(),
+                };
+                return Err(BackupError::OtherRecipients { path: dir.to_path_buf(), found });
+            }
+            return found.with_identities(recipients);
+        }
+        // Not one that nobody here could ever read back.
+        if recipients.is_encrypted() && !recipients.fits() {
+            let path = dir.to_path_buf();
+            let is_nobody = !recipients.has_identities();
+            return Err(if is_nobody { BackupError::Locked { path } } else { BackupError::WrongIdentity { path } });
         }
         fs::create_dir_all(dir).map_err(BackupError::unwritable(dir))?;
         // A run that was killed at its very beginning may have left its lock and the folders.
@@ -234,8 +341,9 @@ impl Backup {
             fs::create_dir_all(dir.join(name)).map_err(BackupError::unwritable(dir))?;
         }
         let marker = dir.join(MARKER);
-        format::write_whole(&marker, MARKER_TEXT.as_bytes()).map_err(BackupError::unwritable(&marker))?;
-        Ok(Self { dir: dir.to_path_buf() })
+        let made = Self { dir: dir.to_path_buf(), keys: Arc::new(recipients.clone()) };
+        format::write_whole(&marker, made.marker_text().as_bytes()).map_err(BackupError::unwritable(&marker))?;
+        Ok(made)
     }
 
     /// The folder.

@@ -29,6 +29,7 @@ mod drill;
 mod exit;
 mod export;
 mod follow;
+mod identity;
 mod import;
 mod init;
 mod inspect;

@@ -32,6 +32,15 @@ pub enum Content {
         /// Its length in bytes.
         length: u64,
     },
+    /// A whole encrypted file of a backup.
+    Encrypted {
+        /// Where the file is; its name is a hash.
+        path: Arc<Path>,
+        /// How many bytes are inside.
+        length: u64,
+        /// What opens it.
+        keys: Arc<crate::backup::Keys>,
+    },
     /// A leaf part of an e-mail that stands somewhere in a file.
     MailPart {
         /// The file that holds the message.
@@ -73,7 +82,10 @@ impl Content {
     pub fn length(&self) -> Option<u64> {
         match self {
             Self::Bytes(bytes) => Some(bytes.len() as u64),
-            Self::File { length, .. } | Self::Section { length, .. } | Self::MailPart { length, .. } => Some(*length),
+            Self::File { length, .. }
+            | Self::Section { length, .. }
+            | Self::Encrypted { length, .. }
+            | Self::MailPart { length, .. } => Some(*length),
             Self::Link { .. } | Self::Missing { .. } => None,
         }
     }
@@ -89,6 +101,7 @@ impl Content {
             Self::Section { path, start, length } => {
                 Ok(Box::new(Place { path: Arc::clone(path), start: *start, length: *length }.open()?))
             }
+            Self::Encrypted { path, keys, .. } => keys.open(path),
             Self::MailPart { path, offset, message_length, is_mbox, part, .. } => {
                 let mut file = File::open(path)?;
                 file.seek(SeekFrom::Start(*offset))?;

@@ -21,6 +21,9 @@ pub const HTTP_PASSWORD: &str = "FREESCOUT_HTTP_PASSWORD";
 /// What FreeScout signs the calls of its webhooks with. Never an argument, since others can see arguments.
 pub const WEBHOOK_SECRET: &str = "FREESCOUT_WEBHOOK_SECRET";
 
+/// The file with the identity that opens an encrypted backup; `--identity` goes before it. It names the file, and is no key itself.
+pub const IDENTITY: &str = "FOXFERRY_IDENTITY";
+
 /// What to log, in the syntax of `tracing-subscriber` (`foxferry=debug`); goes before `-v`.
 pub const LOG: &str = "FOXFERRY_LOG";
 

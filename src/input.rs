@@ -15,6 +15,7 @@ use std::time::SystemTime;
 
 use walkdir::WalkDir;
 
+use crate::backup::Keys;
 use crate::content::Content;
 use crate::record::Oddity;
 pub use containers::Unpacking;
@@ -40,6 +41,8 @@ pub struct Input {
     spooled: u64,
     oddities: Vec<Oddity>,
     containers: Vec<&'static str>,
+    /// Who opens it, if it is an encrypted backup.
+    keys: Arc<Keys>,
 }
 
 /// One file of an archive.
@@ -111,6 +114,17 @@ pub enum InputError {
 }
 
 impl Input {
+    /// With whoever opens it, if it should be an encrypted backup.
+    pub fn opened_by(mut self, keys: Keys) -> Self {
+        self.keys = Arc::new(keys);
+        self
+    }
+
+    /// Who opens it, if it is an encrypted backup.
+    pub(crate) fn keys(&self) -> &Arc<Keys> {
+        &self.keys
+    }
+
     /// Opens every ARCHIVE; `-` is standard input. What cannot be sought is spooled to `scratch`.
     pub fn open(archives: &[PathBuf], scratch: &Path) -> Result<Self, InputError> {
         Self::open_watched(archives, scratch, &|_| ControlFlow::Continue(()))
@@ -145,6 +159,7 @@ impl Input {
             spooled: unpacked.spooled,
             oddities: unpacked.oddities,
             containers: unpacked.kinds,
+            keys: Arc::default(),
         })
     }
 

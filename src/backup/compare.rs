@@ -263,8 +263,8 @@ impl Shape {
         let mut files = Vec::new();
         for file in thread.attachments() {
             match row.ours.file(&file.id.unwrap_or_default().to_string()) {
-                Some(Held::Here { sha256, bytes }) if bytes > 0 => {
-                    files.push(attachment(&file.file_name, &file.mime_type, &sha256));
+                Some(Held::Here { sha256, bytes, content, .. }) if bytes > 0 => {
+                    files.push(attachment(&file.file_name, &file.mime_type, &content.unwrap_or(sha256)));
                 }
                 // What the backup does not hold cannot be put back.
                 _ if matches!(side, Side::Before { .. }) => {}
@@ -299,8 +299,8 @@ impl Shape {
             let addresses = images::put_back(&mut made, row, &mut |_| {});
             text = made.body;
             for (file, address) in made.attachments.iter().zip(addresses) {
-                if let Some(Held::Here { sha256, .. }) = row.ours.file(&address) {
-                    files.push(attachment(&file.name, &file.mime, &sha256));
+                if let Some(Held::Here { sha256, content, .. }) = row.ours.file(&address) {
+                    files.push(attachment(&file.name, &file.mime, &content.unwrap_or(sha256)));
                 }
             }
             if kind != ThreadKind::Customer && by.as_str().is_none_or(|address| !staff.contains(address)) {

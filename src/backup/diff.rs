@@ -91,6 +91,8 @@ pub fn diff(
     newer: &Snapshot,
     mut each: impl FnMut(ConversationDiff) -> Result<(), BackupError>,
 ) -> Result<(), BackupError> {
+    older.unlocked()?;
+    newer.unlocked()?;
     let shards = |snapshot: &Snapshot| -> BTreeMap<u64, FileEntry> {
         let files = snapshot.manifest().files.iter();
         files.filter_map(|file| Some((format::shard_in("conversations", &file.path)?, file.clone()))).collect()

@@ -1,17 +1,20 @@
 //! Attachments, images in texts, and photos: each stored once under the hash of its bytes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::io::{self, Write as _};
 use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use serde::Deserialize as _;
 use serde_json::{Map, Value, json};
 use url::{Host, Url};
 
 use super::BackupError;
 use super::ask::Asker;
-use super::format::{self, Hashing};
+use super::crypt::{Keys, Sink, Sunk};
+use super::format::{self, Held};
 use super::tree::Tree;
 use crate::freescout::{ApiError, ErrorKind};
 
@@ -145,7 +148,7 @@ pub(super) fn places_in(text: &str) -> Vec<Range<usize>> {
 #[derive(Debug)]
 pub(super) enum Kept {
     /// It is here.
-    Here { sha256: String, bytes: u64 },
+    Here { held: Held, bytes: u64 },
     /// FreeScout does not have it: asking again will not help.
     Absent(String),
     /// It could not be had this time.
@@ -156,7 +159,7 @@ impl Kept {
     /// The entry in `_backup.files`.
     pub fn entry(&self) -> Value {
         match self {
-            Self::Here { sha256, bytes } => json!({"sha256": sha256, "bytes": bytes}),
+            Self::Here { held, .. } => json!(held),
             Self::Absent(why) | Self::Failed(why) => json!({"missing": why}),
         }
     }
@@ -167,15 +170,35 @@ impl Kept {
 pub(super) struct Store {
     pub asker: Asker,
     pub dir: PathBuf,
+    pub keys: Arc<Keys>,
+    /// Encrypted files by what is inside, for those that are attached again and again: no two of them have the same name.
+    pub known: Arc<Mutex<HashMap<String, Held>>>,
 }
+
+/// How many encrypted files are known by what is inside; some 20 MB.
+const MOST_KNOWN: usize = 100_000;
 
 impl Store {
     /// Whether the bytes that an entry of an earlier line names are here.
     pub fn has(&self, entry: &Value) -> bool {
-        let Some(path) = entry["sha256"].as_str().and_then(|hash| format::attachment_path(&self.dir, hash)) else {
-            return false;
-        };
-        fs::metadata(path).is_ok_and(|found| Some(found.len()) == entry["bytes"].as_u64())
+        let place = Held::deserialize(entry).ok().and_then(|held| held.place(&self.dir));
+        place.is_some_and(|(path, length)| fs::metadata(path).is_ok_and(|found| found.len() == length))
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<String, Held>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Remembers an encrypted file that an earlier line names and that is here.
+    pub fn remember(&self, entry: &Value) {
+        if let Ok(held @ Held::Here { .. }) = Held::deserialize(entry)
+            && let Held::Here { content: Some(content), .. } = &held
+        {
+            let mut known = self.known();
+            if known.len() < MOST_KNOWN {
+                known.insert(content.clone(), held);
+            }
+        }
     }
 
     /// Fetches a file and puts it in its place. Errors are about the target or the disk as a whole.
@@ -190,29 +213,44 @@ impl Store {
                     Ok(file) => file,
                     Err(cause) => return local(cause),
                 };
-                let mut hashing = Hashing::new(file);
+                let mut sink = match Sink::new(file, &self.keys) {
+                    Ok(sink) => sink,
+                    Err(cause) => return local(cause),
+                };
                 while let Some(piece) = download.piece().await? {
-                    if let Err(cause) = hashing.write_all(&piece) {
+                    if let Err(cause) = sink.write_all(&piece) {
                         return local(cause);
                     }
                 }
-                Ok::<_, ApiError>(Ok(hashing.finish()))
+                match sink.finish() {
+                    Ok(sunk) => Ok::<_, ApiError>(Ok(sunk)),
+                    Err(cause) => local(cause),
+                }
             })
             .await;
-        let (sha256, bytes, file) = match fetched {
+        let Sunk { stored, content, to: file } = match fetched {
             Ok(fetched) => fetched?,
             Err(error) => return failed(error),
         };
+        let bytes = content.bytes;
         if let Some(claimed) = named.claimed.filter(|claimed| *claimed != bytes) {
             // A login page or a cut answer, but not the file.
             return Ok(Kept::Failed(format!("{bytes} bytes came instead of {claimed}")));
         }
-        let Some(path) = format::attachment_path(&self.dir, &sha256) else {
+        let mut held = Held::Here { sha256: stored.sha256, bytes, content: None, stored: None };
+        if let (Held::Here { content: inside, stored: length, .. }, true) = (&mut held, self.keys.is_encrypted()) {
+            if let Some(known) = self.known().get(&content.sha256) {
+                return Ok(Kept::Here { held: known.clone(), bytes });
+            }
+            (*inside, *length) = (Some(content.sha256), Some(stored.bytes));
+        }
+        let Some((path, length)) = held.place(&self.dir) else {
             return Err(BackupError::Bug { what: "a hash that is none".to_owned() });
         };
-        let placed = tokio::task::spawn_blocking(move || place(file, &path, bytes)).await;
+        let placed = tokio::task::spawn_blocking(move || place(file, &path, length)).await;
         placed.unwrap_or_else(|_| Err(BackupError::Bug { what: "storing a file".to_owned() }))?;
-        Ok(Kept::Here { sha256, bytes })
+        self.remember(&json!(held));
+        Ok(Kept::Here { held, bytes })
     }
 }
 

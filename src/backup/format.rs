@@ -19,10 +19,14 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::crypt::{self, Keys, Sink};
 use crate::freescout::wire;
 
-/// The version of the format that is written; a reader refuses a higher one.
-pub const VERSION: u32 = 1;
+/// The version of a folder whose files are encrypted, and the highest that is known; a reader refuses a higher one.
+pub const VERSION: u32 = 2;
+
+/// The version of a folder whose files are plain: programs that know no other read it too.
+pub const PLAIN_VERSION: u32 = 1;
 
 /// The word by which a folder and a manifest say that they are ours.
 pub const FORMAT: &str = "foxferry backup";
@@ -30,7 +34,7 @@ pub const FORMAT: &str = "foxferry backup";
 /// The file that makes a folder a backup.
 pub(crate) const MARKER: &str = "foxferry-backup.json";
 
-/// What the marker holds, to the byte.
+/// What the marker of a plain folder holds, to the byte.
 pub(super) const MARKER_TEXT: &str = "{\"format\":\"foxferry backup\",\"version\":1}\n";
 
 /// The folder of snapshots.
@@ -212,16 +216,34 @@ pub struct Ours {
 pub enum Held {
     /// Here.
     Here {
-        /// SHA-256 of the bytes, in hexadecimal; the file's name in the folder of attachments.
+        /// SHA-256 of the file, in hexadecimal; its name in the folder of attachments.
         sha256: String,
-        /// How many.
+        /// How many there are once they are opened.
         bytes: u64,
+        /// Of an encrypted file: SHA-256 of what is inside. `sha256` is then that of the file as it lies there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        content: Option<String>,
+        /// Of an encrypted file: its length as it lies there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stored: Option<u64>,
     },
     /// Nowhere: FreeScout did not give them.
     Missing {
         /// Why.
         missing: String,
     },
+}
+
+impl Held {
+    /// Where it lies in a backup's folder, and its length there. `None`: nowhere.
+    pub(super) fn place(&self, dir: &Path) -> Option<(PathBuf, u64)> {
+        let Self::Here { sha256, bytes, stored, .. } = self else { return None };
+        let mut path = attachment_path(dir, sha256)?;
+        if stored.is_some() {
+            path.as_mut_os_string().push(crypt::ENDING);
+        }
+        Some((path, stored.unwrap_or(*bytes)))
+    }
 }
 
 impl Ours {
@@ -357,6 +379,7 @@ pub(super) fn shard_path(collection: &str, shard: u64, is_compressed: bool) -> S
 /// Which shard a path is of.
 pub(super) fn shard_in(collection: &str, path: &str) -> Option<u64> {
     let name = path.strip_prefix(collection)?.strip_prefix('/')?;
+    let name = name.strip_suffix(crypt::ENDING).unwrap_or(name);
     name.strip_suffix(".gz").unwrap_or(name).strip_suffix(".jsonl")?.parse().ok()
 }
 
@@ -427,19 +450,19 @@ pub(super) struct LineFile {
 }
 
 enum Packed {
-    Plain(Box<Hashing<BufWriter<File>>>),
-    Gzip(Box<GzEncoder<Hashing<BufWriter<File>>>>),
+    Plain(Box<Sink<BufWriter<File>>>),
+    Gzip(Box<GzEncoder<Sink<BufWriter<File>>>>),
 }
 
 impl LineFile {
-    /// Makes the file `path` below `folder`; an ending of `.gz` compresses it.
-    pub fn create(folder: &Path, path: String) -> io::Result<Self> {
+    /// Makes the file `path` below `folder`; an ending of `.gz` compresses it, and one of `.age` is for whoever has a key.
+    pub fn create(folder: &Path, path: String, keys: &Keys) -> io::Result<Self> {
         let place = folder.join(&path);
         if let Some(parent) = place.parent() {
             fs::create_dir_all(parent)?;
         }
-        let file = Hashing::new(BufWriter::with_capacity(1 << 17, File::create(&place)?));
-        let to = if path.ends_with(".gz") {
+        let file = Sink::new(BufWriter::with_capacity(1 << 17, File::create(&place)?), keys)?;
+        let to = if path.strip_suffix(crypt::ENDING).unwrap_or(&path).ends_with(".gz") {
             // Neither name nor time goes into the head, so that equal lines make equal files.
             Packed::Gzip(Box::new(GzEncoder::new(file, Compression::default())))
         } else {
@@ -482,10 +505,10 @@ impl LineFile {
             Packed::Plain(to) => *to,
             Packed::Gzip(to) => to.finish()?,
         };
-        let (hash, bytes, to) = file.finish();
-        to.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
-        self.entry.sha256 = hash;
-        self.entry.bytes = bytes;
+        let sunk = file.finish()?;
+        sunk.to.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+        self.entry.sha256 = sunk.stored.sha256;
+        self.entry.bytes = sunk.stored.bytes;
         Ok((self.entry, self.place))
     }
 }
@@ -498,13 +521,16 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    pub fn open(path: &Path) -> io::Result<Self> {
+    pub fn open(path: &Path, keys: &Keys) -> io::Result<Self> {
         let file = File::open(path)?;
-        let is_packed = path.extension().is_some_and(|ending| ending == "gz");
-        Ok(Self::of(file, is_packed))
+        let name = path.to_string_lossy();
+        match name.strip_suffix(crypt::ENDING) {
+            Some(inner) => Ok(Self::of(keys.opened(file)?, inner.ends_with(".gz"))),
+            None => Ok(Self::of(file, name.ends_with(".gz"))),
+        }
     }
 
-    pub fn of(from: impl Read + Send + 'static, is_packed: bool) -> Self {
+    fn of(from: impl Read + Send + 'static, is_packed: bool) -> Self {
         let from: Box<dyn BufRead + Send> = if is_packed {
             Box::new(BufReader::with_capacity(1 << 16, MultiGzDecoder::new(BufReader::new(from))))
         } else {

@@ -8,6 +8,7 @@ use jiff::ToSpan as _;
 use jiff::civil::DateTime;
 use serde::Serialize;
 
+use super::crypt;
 use super::format::{self, Glance, Held, MANIFEST, SUMS};
 use super::read::Snapshot;
 use super::work::Work;
@@ -58,6 +59,8 @@ pub enum Mode {
 /// Needs the backup's [lock](Backup::lock). Attachments go after snapshots, so that a run that is killed leaves too much and never
 /// too little. If a file that stays cannot be read, no attachment is removed and the error names it.
 pub fn prune(backup: &Backup, keep: Keep, mode: Mode) -> Result<Pruned, BackupError> {
+    // Which attachments are needed stands in the lines.
+    backup.unlocked()?;
     let names = backup.names()?;
     let stay = chosen(&names, keep, |name| is_sound(backup, name));
     let (kept, removed): (Vec<String>, Vec<String>) = names.into_iter().partition(|name| stay.contains(name));
@@ -73,9 +76,12 @@ pub fn prune(backup: &Backup, keep: Keep, mode: Mode) -> Result<Pruned, BackupEr
     let folder = backup.dir().join(format::ATTACHMENTS);
     for entry in walkdir::WalkDir::new(&folder).min_depth(2).into_iter().filter_map(Result::ok) {
         let head = entry.path().parent().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
-        let hash = format!("{}{}", head.unwrap_or_default(), entry.file_name().to_string_lossy());
+        let tail = entry.file_name().to_string_lossy();
+        let tail = tail.strip_suffix(crypt::ENDING).unwrap_or(&tail);
+        let hash = format!("{}{tail}", head.unwrap_or_default());
         // What is not ours is not ours to remove.
-        let is_ours = format::attachment_path(backup.dir(), &hash).as_deref() == Some(entry.path());
+        let is_ours = format::attachment_path(backup.dir(), &hash)
+            .is_some_and(|path| path == entry.path() || path.with_extension(&crypt::ENDING[1..]) == entry.path());
         if !entry.file_type().is_file() || !is_ours || needed.contains(&hash) {
             continue;
         }
@@ -196,7 +202,7 @@ fn named_by(backup: &Backup, names: &[String]) -> Result<HashSet<String>, Backup
                 continue;
             }
             let path = snapshot.dir().join(&file.path);
-            for line in format::Lines::open(&path).map_err(BackupError::unreadable(&path))? {
+            for line in format::Lines::open(&path, backup.keys()).map_err(BackupError::unreadable(&path))? {
                 note(&line.map_err(BackupError::unreadable(&path))?, &path)?;
             }
         }

@@ -24,6 +24,7 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::crypt::{self, Keys};
 use super::format::{self, FileEntry, Held, Lines, MANIFEST, Manifest, OURS, Ours};
 use super::{Backup, BackupError};
 use crate::content::Content;
@@ -34,6 +35,7 @@ use crate::record::Origin;
 #[derive(Debug, Clone)]
 pub struct Snapshot {
     backup: PathBuf,
+    keys: Arc<Keys>,
     dir: PathBuf,
     manifest: Arc<Manifest>,
 }
@@ -50,15 +52,16 @@ pub struct Stored {
     /// Where it stands, for people: file and line.
     pub origin: Origin,
     backup: Arc<Path>,
+    keys: Arc<Keys>,
 }
 
 impl Stored {
-    /// Takes a line apart. `backup` is the folder in which the bytes of its files lie.
-    pub(crate) fn of(mut raw: Value, origin: Origin, backup: Arc<Path>) -> serde_json::Result<Self> {
+    /// Takes a line apart. `backup` is the folder in which the bytes of its files lie, and `keys` opens them.
+    pub(crate) fn of(mut raw: Value, origin: Origin, backup: Arc<Path>, keys: Arc<Keys>) -> serde_json::Result<Self> {
         let ours = raw.as_object_mut().and_then(|row| row.shift_remove(OURS)).unwrap_or_default();
         let ours = serde_json::from_value::<Option<Ours>>(ours)?.unwrap_or_default();
         let id = raw.get("id").and_then(wire::as_id).unwrap_or_default();
-        Ok(Self { id, raw, ours, origin, backup })
+        Ok(Self { id, raw, ours, origin, backup, keys })
     }
 
     /// The row with typed fields.
@@ -85,9 +88,12 @@ impl Stored {
     pub fn file(&self, key: &str) -> Content {
         let missing = |reason: &str| Content::Missing { reason: reason.to_owned(), claimed_length: None };
         match self.ours.file(key) {
-            Some(Held::Here { sha256, bytes }) => match format::attachment_path(&self.backup, &sha256) {
-                Some(path) => Content::File { path: path.into(), length: bytes },
-                None => missing("the backup names no file for it"),
+            Some(held @ Held::Here { .. }) => match (held.place(&self.backup), held) {
+                (Some((path, _)), Held::Here { bytes: length, stored: Some(_), .. }) => {
+                    Content::Encrypted { path: path.into(), length, keys: Arc::clone(&self.keys) }
+                }
+                (Some((path, length)), _) => Content::File { path: path.into(), length },
+                (None, _) => missing("the backup names no file for it"),
             },
             Some(Held::Missing { missing: why }) => missing(&why),
             None => missing("attachments were left out of the backup"),
@@ -105,7 +111,17 @@ impl Snapshot {
         if manifest.version > format::VERSION {
             return Err(BackupError::Newer { path, found: manifest.version });
         }
-        Ok(Self { backup: backup.dir().to_path_buf(), dir, manifest: Arc::new(manifest) })
+        Ok(Self {
+            backup: backup.dir().to_path_buf(),
+            keys: Arc::clone(backup.keys()),
+            dir,
+            manifest: Arc::new(manifest),
+        })
+    }
+
+    /// Whether its lines can be read.
+    pub(super) fn unlocked(&self) -> Result<(), BackupError> {
+        if self.keys.can_read() { Ok(()) } else { Err(BackupError::Locked { path: self.backup.clone() }) }
     }
 
     /// What it holds.
@@ -146,12 +162,14 @@ impl Snapshot {
 
     /// Rows of a collection.
     pub fn rows(&self, collection: &str) -> Result<Rows, BackupError> {
+        self.unlocked()?;
         let mut files: Vec<&FileEntry> =
             self.manifest.files.iter().filter(|file| is_of(collection, &file.path)).collect();
         files.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(Rows {
             dir: self.dir.clone(),
             backup: Arc::from(self.backup.as_path()),
+            keys: Arc::clone(&self.keys),
             files: files.into_iter().map(|file| (file.path.clone(), file.lines)).collect(),
             current: None,
         })
@@ -164,6 +182,7 @@ impl Snapshot {
         Rows {
             dir: self.dir.clone(),
             backup: Arc::from(self.backup.as_path()),
+            keys: Arc::clone(&self.keys),
             files: file.into_iter().map(|file| (file.path.clone(), file.lines)).collect(),
             current: None,
         }
@@ -172,7 +191,8 @@ impl Snapshot {
 
 /// Whether a path belongs to a collection: its one file or one of its shards.
 fn is_of(collection: &str, path: &str) -> bool {
-    let name = path.strip_suffix(".gz").unwrap_or(path);
+    let name = path.strip_suffix(crypt::ENDING).unwrap_or(path);
+    let name = name.strip_suffix(".gz").unwrap_or(name);
     name.strip_suffix(".jsonl") == Some(collection) || format::shard_in(collection, path).is_some()
 }
 
@@ -180,6 +200,7 @@ fn is_of(collection: &str, path: &str) -> bool {
 pub struct Rows {
     dir: PathBuf,
     backup: Arc<Path>,
+    keys: Arc<Keys>,
     files: VecDeque<(String, u64)>,
     current: Option<Current>,
 }
@@ -221,7 +242,7 @@ impl Rows {
             }
             let (name, promised) = self.files.pop_front()?;
             let path = self.dir.join(&name);
-            match Lines::open(&path) {
+            match Lines::open(&path, &self.keys) {
                 Ok(lines) => self.current = Some(Current { name: name.into(), path, lines, promised }),
                 Err(cause) => return Some(Err(BackupError::Unreadable { path, cause })),
             }
@@ -243,7 +264,7 @@ impl Iterator for Rows {
             Err(error) => return Some(Err(error)),
         };
         let stored = serde_json::from_str::<Value>(&line)
-            .and_then(|raw| Stored::of(raw, origin.clone(), Arc::clone(&self.backup)));
+            .and_then(|raw| Stored::of(raw, origin.clone(), Arc::clone(&self.backup), Arc::clone(&self.keys)));
         Some(stored.map_err(|cause| BackupError::Unreadable {
             path,
             cause: io::Error::new(io::ErrorKind::InvalidData, format!("{origin}: {cause}")),

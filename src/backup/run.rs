@@ -20,7 +20,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::ask::Asker;
 use super::files::{OwnHosts, Store};
-use super::format::{Changes, Counts, FORMAT, Manifest, Selection, VERSION};
+use super::format::{Changes, Counts, FORMAT, Manifest, Selection};
 use super::read::Snapshot;
 use super::seal::{self, Packing, Short};
 use super::work::Work;
@@ -246,6 +246,7 @@ impl<'a> Run<'a> {
         options: &'a Options,
         tell: &'a dyn Fn(Progress<'_>),
     ) -> Result<Self, BackupError> {
+        backup.unlocked()?;
         remove_leftovers(backup)?;
         let asker = Asker::new(client.clone(), options);
         let base = backup.latest()?;
@@ -258,8 +259,7 @@ impl<'a> Run<'a> {
                 asked: client.shown_url().to_owned(),
             });
         }
-        let store =
-            (!options.without_attachments).then(|| Store { asker: asker.clone(), dir: backup.dir().to_path_buf() });
+        let store = (!options.without_attachments).then(|| backup.store(&asker));
         Ok(Run {
             backup,
             options,
@@ -305,7 +305,7 @@ impl Run<'_> {
         let (added, changed, removed) = self.work.changes()?;
         let manifest = Manifest {
             format: FORMAT.to_owned(),
-            version: VERSION,
+            version: self.backup.version(),
             name: self.name.clone(),
             url: self.asker.client.shown_url().to_owned(),
             program: concat!("foxferry ", env!("CARGO_PKG_VERSION")).to_owned(),

@@ -12,6 +12,7 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, Scope, ScopedJoinHandle};
 
+use super::crypt::Keys;
 use super::format::{self, FileEntry, LineFile, MANIFEST, Manifest, SUMS, Tally};
 use super::read::Snapshot;
 use super::work::{Collection, Work};
@@ -52,9 +53,10 @@ pub(super) fn seal(
     remove_partials(&snapshots)?;
     fs::create_dir_all(&partial).map_err(BackupError::unwritable(&partial))?;
 
+    let keys: &Keys = backup.keys();
     let mut files = Vec::new();
     thread::scope(|scope| {
-        let mut desk = Desk { scope, partial: &partial, busy: VecDeque::new(), files: &mut files };
+        let mut desk = Desk { scope, partial: &partial, keys, busy: VecDeque::new(), files: &mut files };
         for collection in [Collection::Conversations, Collection::Customers] {
             shards(work, collection, base, packing, &mut desk)?;
         }
@@ -130,6 +132,7 @@ struct Piece {
 struct Desk<'scope, 'env> {
     scope: &'scope Scope<'scope, 'env>,
     partial: &'env Path,
+    keys: &'env Keys,
     busy: VecDeque<ScopedJoinHandle<'scope, Result<FileEntry, BackupError>>>,
     files: &'env mut Vec<FileEntry>,
 }
@@ -141,14 +144,15 @@ struct Sheet {
 }
 
 impl<'scope> Desk<'scope, '_> {
-    /// Begins a file. Errors are those of files begun before.
+    /// Begins a file, encrypted if the backup is. Errors are those of files begun before.
     fn sheet(&mut self, path: String) -> Result<Sheet, BackupError> {
         while self.busy.len() >= AT_ONCE {
             self.wait_for_one()?;
         }
         let (to, from) = sync_channel(WAITING);
-        let partial = self.partial.to_path_buf();
-        self.busy.push_back(self.scope.spawn(move || write(&partial, path, &from)));
+        let (partial, keys) = (self.partial, self.keys);
+        let path = path + keys.ending();
+        self.busy.push_back(self.scope.spawn(move || write(partial, path, keys, &from)));
         Ok(Sheet { to, piece: Piece::default() })
     }
 
@@ -190,10 +194,10 @@ impl Sheet {
 }
 
 /// Writes one file from what comes.
-fn write(partial: &Path, path: String, pieces: &Receiver<Piece>) -> Result<FileEntry, BackupError> {
+fn write(partial: &Path, path: String, keys: &Keys, pieces: &Receiver<Piece>) -> Result<FileEntry, BackupError> {
     let place = partial.join(&path);
     let written = || -> io::Result<FileEntry> {
-        let mut file = LineFile::create(partial, path)?;
+        let mut file = LineFile::create(partial, path, keys)?;
         for piece in pieces {
             let mut start = 0;
             for (end, tally) in piece.lines {

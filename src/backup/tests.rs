@@ -15,6 +15,7 @@ use crate::freescout::{Client, Target};
 use crate::sandbox::{self, Fixture, Sandbox};
 use crate::upload::Stop;
 
+mod encrypted;
 #[cfg(unix)]
 mod follow;
 

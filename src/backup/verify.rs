@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::format::{self, FileEntry, Glance, Hashing, Held, Lines, MANIFEST, MARKER, MARKER_TEXT, Manifest, SUMS};
+use super::crypt;
+use super::format::{self, FileEntry, Glance, Hashing, Held, Lines, MANIFEST, MARKER, Manifest, SUMS};
 use super::{Backup, BackupError};
 
 /// How much is checked.
@@ -40,6 +41,8 @@ pub struct Verified {
     pub bytes: u64,
     /// Bytes that there are.
     pub of_bytes: u64,
+    /// Encrypted files whose bytes were checked, and whose lines could not be: there is no identity.
+    pub unopened: u64,
     /// What is wrong.
     pub faults: Vec<Fault>,
     /// Whether it was left before its end.
@@ -106,7 +109,7 @@ pub fn verify(
         last = Some(&unit.hash);
     }
     // Whether attachments that lines name are there can be said only when every line was read.
-    if !check.verified.is_interrupted {
+    if !check.verified.is_interrupted && check.verified.unopened == 0 {
         check.absent();
     }
     if let (Sample::Share(_), Some(last)) = (sample, last) {
@@ -122,7 +125,7 @@ struct Check<'a> {
     backup: &'a Backup,
     verified: Verified,
     /// Attachments that lines name, with their length and one file that names each.
-    named: HashMap<String, (u64, String)>,
+    named: HashMap<String, (Option<(PathBuf, u64)>, String)>,
 }
 
 impl Check<'_> {
@@ -134,7 +137,7 @@ impl Check<'_> {
     fn marker(&mut self) {
         let path = self.backup.dir().join(MARKER);
         match fs::read(&path) {
-            Ok(text) if text == MARKER_TEXT.as_bytes() => {}
+            Ok(text) if text == self.backup.marker_text().as_bytes() => {}
             Ok(_) => self.fault(&path, "is not as it was written"),
             Err(cause) => self.fault(&path, format!("cannot be read: {cause}")),
         }
@@ -198,8 +201,12 @@ impl Check<'_> {
             }
             let tail = entry.file_name().to_string_lossy().into_owned();
             let head = entry.path().parent().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
+            let is_sealed = tail.ends_with(crypt::ENDING);
+            let tail = tail.strip_suffix(crypt::ENDING).unwrap_or(&tail);
             let hash = format!("{}{tail}", head.unwrap_or_default());
-            if format::attachment_path(self.backup.dir(), &hash).as_deref() != Some(entry.path()) {
+            let place = format::attachment_path(self.backup.dir(), &hash)
+                .map(|path| if is_sealed { path.with_extension(&crypt::ENDING[1..]) } else { path });
+            if place.as_deref() != Some(entry.path()) {
                 self.fault(entry.path(), "is no attachment");
                 continue;
             }
@@ -229,15 +236,21 @@ impl Check<'_> {
         if hash_of(&unit.path)? != unit.hash {
             return Ok(Some("has changed: its hash is not the manifest's".to_owned()));
         }
+        if entry.path.ends_with(crypt::ENDING) && !self.backup.keys().can_read() {
+            self.verified.unopened += 1;
+            return Ok(None);
+        }
         let shown = unit.path.strip_prefix(self.backup.dir()).unwrap_or(&unit.path).display().to_string();
         let mut count = 0;
-        for line in Lines::open(&unit.path)? {
+        for line in Lines::open(&unit.path, self.backup.keys())? {
             let line = line?;
             count += 1;
             let Ok(glance) = Glance::of(&line) else { return Ok(Some(format!("is not JSON in line {count}"))) };
             for held in glance.ours.held() {
-                if let Held::Here { sha256, bytes } = held {
-                    self.named.entry(sha256).or_insert_with(|| (bytes, format!("{shown}:{count}")));
+                if matches!(held, Held::Here { .. }) {
+                    let place = held.place(self.backup.dir());
+                    let Held::Here { sha256, .. } = held else { continue };
+                    self.named.entry(sha256).or_insert_with(|| (place, format!("{shown}:{count}")));
                 }
             }
         }
@@ -246,8 +259,8 @@ impl Check<'_> {
 
     /// Attachments that lines name and that are not there.
     fn absent(&mut self) {
-        for (hash, (bytes, by)) in std::mem::take(&mut self.named) {
-            let Some(path) = format::attachment_path(self.backup.dir(), &hash) else {
+        for (hash, (place, by)) in std::mem::take(&mut self.named) {
+            let Some((path, bytes)) = place else {
                 self.fault(Path::new(&by), format!("names `{hash}`, which is no hash"));
                 continue;
             };

@@ -12,6 +12,7 @@ use foxferry::source::contacts::Contacts;
 use foxferry::source::{self, Order, Reader, Reading, Shape, Source, SourceError, records};
 
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::identity;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::screen::Screen;
 use crate::cli::{ArchiveArgs, SelectionArgs};
@@ -56,6 +57,7 @@ impl Archive {
         if let Some(bytes) = input.spooled().filter(|bytes| *bytes >= WORTH_SAYING) {
             terminal.event(&Event::Unpacked { bytes, folder: &scratch });
         }
+        let input = input.opened_by(identity::of_environment()?);
         let shown = args.archives.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" ");
         let source = match &args.format {
             Some(name) => source::by_name(name).expect("the command line takes known formats only"),

@@ -19,10 +19,12 @@ use serde_json::{Value, json};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::export;
 use crate::cli::follow;
+use crate::cli::identity::{IdentityArgs, RecipientArgs};
 use crate::cli::interrupt::{self, Interrupt};
 use crate::cli::screen::{Screen, shortened};
 use crate::cli::settings::{self, Destination};
 use crate::cli::{TargetArgs, time};
+use crate::env;
 
 pub const EXAMPLES: &str = "\
 Examples:
@@ -31,6 +33,7 @@ Examples:
   foxferry backup /srv/backup --mailbox billing@example.org --since 2024-01-01
   foxferry backup /srv/backup --also csv=/srv/tables --also html=/srv/archive
   foxferry backup /srv/backup --follow --public-url https://backup.example.org/hook
+  foxferry backup /srv/backup --encrypt-to age1ql3z7hjy54pw… --identity /etc/foxferry/key.txt
   foxferry backup list /srv/backup
   foxferry backup verify /srv/backup --sample 5%
   foxferry backup diff /srv/backup 2026-11-22 latest
@@ -109,6 +112,10 @@ struct Make {
     follow: follow::FollowArgs,
     #[command(flatten)]
     keep: KeepArgs,
+    #[command(flatten)]
+    recipients: RecipientArgs,
+    #[command(flatten)]
+    identity: IdentityArgs,
 }
 
 #[derive(Debug, Args)]
@@ -139,6 +146,8 @@ struct Verify {
     /// Check only this share, from where the last sample ended: with `5%`, twenty runs check everything once
     #[arg(long, value_name = "SHARE", value_parser = share)]
     sample: Option<f64>,
+    #[command(flatten)]
+    identity: IdentityArgs,
 }
 
 #[derive(Debug, Args)]
@@ -159,6 +168,8 @@ struct Diff {
     /// The newer one; `latest` for the newest
     #[arg(value_name = "B", default_value = "latest")]
     newer: String,
+    #[command(flatten)]
+    identity: IdentityArgs,
 }
 
 #[derive(Debug, Args)]
@@ -171,6 +182,8 @@ struct Prune {
     /// Remove it; without this it is only listed
     #[arg(long)]
     yes: bool,
+    #[command(flatten)]
+    identity: IdentityArgs,
 }
 
 /// `5%` or `0.05`.
@@ -211,7 +224,7 @@ fn make(args: &Make, screen: &Screen) -> Result<Exit, Failure> {
     };
     let concurrency = usize::from(args.target.concurrency);
     let client = server.client(concurrency)?;
-    let folder = backup::Backup::open_or_create(dir).map_err(|error| failure_of(&error))?;
+    let folder = args.identity.open_or_create(dir, &args.recipients)?;
     let _lock = folder.lock().map_err(|error| failure_of(&error))?;
     let options = backup::Options {
         concurrency,
@@ -431,12 +444,12 @@ pub(super) fn line_of(outcome: &Outcome, pruned: Option<&Pruned>) -> String {
     line
 }
 
-pub(super) fn open(dir: &Path) -> Result<backup::Backup, Failure> {
+fn open(dir: &Path) -> Result<backup::Backup, Failure> {
     backup::Backup::open(dir).map_err(|error| failure_of(&error))
 }
 
 fn verify(args: &Verify, screen: &Screen) -> Result<Exit, Failure> {
-    let folder = open(&args.dir)?;
+    let folder = args.identity.open_closed(&args.dir)?;
     if folder.names().map_err(|error| failure_of(&error))?.is_empty() {
         return Err(failure_of(&BackupError::Empty { path: args.dir.clone() }));
     }
@@ -461,7 +474,7 @@ fn verify(args: &Verify, screen: &Screen) -> Result<Exit, Failure> {
     if screen.is_json {
         let event = json!({
             "event": "finished", "snapshots": verified.snapshots, "files": verified.files, "bytes": verified.bytes,
-            "of_bytes": verified.of_bytes, "faults": faults, "is_interrupted": verified.is_interrupted,
+            "of_bytes": verified.of_bytes, "faults": faults, "unopened": verified.unopened, "is_interrupted": verified.is_interrupted,
         });
         writeln!(out, "{event}")?;
     } else if !screen.is_quiet || faults > 0 {
@@ -478,6 +491,13 @@ fn verify(args: &Verify, screen: &Screen) -> Result<Exit, Failure> {
                 many => format!("{many} faults"),
             }
         )?;
+    }
+    if verified.unopened > 0 {
+        screen.say(&format!(
+            "{} encrypted files were checked by their bytes alone; with `--identity FILE` their lines are, too, and that no \
+             attachment is missing",
+            verified.unopened
+        ));
     }
     if faults > 0 {
         screen.say(
@@ -536,7 +556,7 @@ fn list(args: &List, screen: &Screen) -> Result<Exit, Failure> {
 }
 
 fn diff(args: &Diff, screen: &Screen) -> Result<Exit, Failure> {
-    let folder = open(&args.dir)?;
+    let folder = args.identity.open(&args.dir)?;
     let snapshot = |name: &str| folder.snapshot(name).map_err(|error| failure_of(&error));
     let (older, newer) = (snapshot(&args.older)?, snapshot(&args.newer)?);
     let mut out = screen.out();
@@ -617,7 +637,7 @@ fn prune(args: &Prune, screen: &Screen) -> Result<Exit, Failure> {
         return Err(Failure::new(Exit::Usage, "nothing says which snapshots are to be kept")
             .hint("name at least one of `--keep-daily N`, `--keep-weekly N` and `--keep-monthly N`"));
     }
-    let folder = open(&args.dir)?;
+    let folder = args.identity.open(&args.dir)?;
     let _lock = folder.lock().map_err(|error| failure_of(&error))?;
     let mode = if args.yes { Mode::Remove } else { Mode::List };
     let pruned = backup::prune(&folder, keep, mode).map_err(|error| failure_of(&error))?;
@@ -662,6 +682,15 @@ pub(super) fn failure_of(error: &BackupError) -> Failure {
         }
         BackupError::NotEmpty { .. } => {
             Failure::of(Exit::Usage, error).hint("name a folder that is empty or not there yet")
+        }
+        BackupError::Locked { .. } => Failure::of(Exit::Usage, error).hint(format_args!(
+            "name the file of the identity with `--identity FILE`, or in {}; without it only `list` and `verify` work",
+            env::IDENTITY
+        )),
+        BackupError::WrongIdentity { .. } => Failure::of(Exit::Usage, error)
+            .hint("the recipients stand in `foxferry-backup.json`; `age-keygen -y FILE` prints an identity's"),
+        BackupError::OtherRecipients { .. } => {
+            Failure::of(Exit::Usage, error).hint("begin a new folder; the old one stays as it is")
         }
         BackupError::NoMailbox { .. } => Failure::of(Exit::Usage, error),
         BackupError::ManySnapshots { .. } => Failure::of(Exit::Usage, error).hint("name more of it"),

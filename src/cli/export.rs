@@ -20,6 +20,7 @@ use serde_json::json;
 use tokio::runtime::Runtime;
 
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::identity::IdentityArgs;
 use crate::cli::interrupt::{self, Interrupt};
 use crate::cli::screen::{Listeners, Screen};
 use crate::cli::{FindingArgs, TargetArgs, journals, settings};
@@ -68,6 +69,8 @@ pub struct Export {
     which: WhichArgs,
     #[command(flatten)]
     target: ReadArgs,
+    #[command(flatten)]
+    identity: IdentityArgs,
     #[command(flatten)]
     findings: FindingArgs,
 }
@@ -317,7 +320,7 @@ fn of_backup(args: &Export, dir: &Path) -> Result<(Box<dyn Producer>, Selection)
             .hint("leave one of the two out"));
     }
     let name = args.snapshot.as_deref().unwrap_or("latest");
-    let snapshot = Backup::open(dir).and_then(|backup| backup.snapshot(name));
+    let snapshot = args.identity.open(dir)?.snapshot(name);
     let stored = OfBackup::open(snapshot.map_err(|error| super::backup::failure_of(&error))?)
         .map_err(|error| failure_of(&error))?;
     let someone = args.which.customer.as_deref().map(|address| stored.someone(address)).transpose();

@@ -20,6 +20,7 @@ use tokio::runtime::Runtime;
 use crate::cli::agents::{self, Missing};
 use crate::cli::backup::View;
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::identity::IdentityArgs;
 use crate::cli::interrupt::{self, Interrupt};
 use crate::cli::screen::{Listeners, Screen, shortened};
 use crate::cli::settings::{self, Destination};
@@ -81,6 +82,8 @@ pub struct WhichArgs {
     /// Restore deleted conversations too that lay in their folder still: as closed ones
     #[arg(long)]
     pub deleted: bool,
+    #[command(flatten)]
+    identity: IdentityArgs,
 }
 
 fn renaming(text: &str) -> Result<(String, String), String> {
@@ -98,7 +101,7 @@ pub fn prepare(
     renamed: &[(String, String)],
     interrupt: &Interrupt,
 ) -> Result<Restoration, Failure> {
-    let folder = backup::open(dir)?;
+    let folder = which.identity.open(dir)?;
     let snapshot = folder.snapshot(&which.snapshot).map_err(|error| backup::failure_of(&error))?;
     let wanted = Wanted {
         records: archive::selection(selection),

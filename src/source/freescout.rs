@@ -24,7 +24,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::backup::format::MANIFEST;
-use crate::backup::{Backup, MARKER};
+use crate::backup::{Backup, Keys, MARKER};
 use crate::catalog::{self, Catalog, Piece};
 use crate::export::FREESCOUT;
 use crate::finding::codes;
@@ -70,7 +70,7 @@ impl Source for FreeScout {
 
     fn open(&self, input: Input, reading: &Reading<'_>) -> Result<Reader, SourceError> {
         let archive = match input.files().iter().find(|file| is_marker(&file.shown)) {
-            Some(marker) => of_backup(marker, reading.scratch)?,
+            Some(marker) => of_backup(marker, input.keys(), reading.scratch)?,
             None => of_exports(input)?,
         };
         let key = format!("{FREESCOUT} {INDEX_VERSION} {}", archive.stamp);
@@ -190,6 +190,8 @@ struct About {
     mailboxes: HashMap<u64, wire::Mailbox>,
     /// The folder of the backup, if it is one.
     backup: Option<Arc<Path>>,
+    /// Who opens its attachments.
+    keys: Arc<Keys>,
 }
 
 impl About {
@@ -261,7 +263,7 @@ fn site(text: &[u8]) -> Option<String> {
 }
 
 /// The newest snapshot of the backup that the marker is of, or the snapshot that it is of.
-fn of_backup(marker: &InputFile, scratch: &Path) -> Result<Archive, SourceError> {
+fn of_backup(marker: &InputFile, keys: &Arc<Keys>, scratch: &Path) -> Result<Archive, SourceError> {
     let failed = |cause| io_error(&marker.path, io::Error::other(cause));
     if !marker.is_in_folder() {
         return Err(SourceError::WrongFormat {
@@ -279,9 +281,10 @@ fn of_backup(marker: &InputFile, scratch: &Path) -> Result<Archive, SourceError>
         Some(name) => (folder.ancestors().nth(2).unwrap_or(folder), name),
         None => (folder, "latest"),
     };
-    let snapshot = Backup::open(folder).and_then(|backup| backup.snapshot(name)).map_err(failed)?;
+    let backup = Backup::open(folder).and_then(|backup| backup.with_identities(keys)).map_err(failed)?;
+    let snapshot = backup.snapshot(name).map_err(failed)?;
     let manifest = snapshot.manifest();
-    let is_packed = manifest.files.iter().any(|file| file.path.ends_with(".gz"));
+    let is_packed = manifest.files.iter().any(|file| file.path.ends_with(".gz") || file.path.ends_with(".age"));
     let unpacked = if is_packed { Some(unpack(&snapshot, scratch)?) } else { None };
     let place = unpacked.as_ref().map_or(snapshot.dir(), TempDir::path).to_owned();
     let input = Input::open(&[place], scratch).map_err(|error| io_error(snapshot.dir(), io::Error::other(error)))?;
@@ -299,13 +302,14 @@ fn of_backup(marker: &InputFile, scratch: &Path) -> Result<Archive, SourceError>
         sites: parts.iter().map(|part| (number(part.file), manifest.url.clone())).collect(),
         mailboxes: mailboxes.iter().filter_map(|row| Some((row.id, row.typed().ok()?))).collect(),
         backup: Some(Arc::from(folder)),
+        keys: Arc::clone(keys),
     };
     let sealed = serde_json::to_vec(manifest).unwrap_or_default();
     let stamp = format!("backup {}", blake3::hash(&sealed));
     Ok(Archive { input, parts, about, variants: vec!["backup".to_owned()], stamp, unpacked })
 }
 
-/// Files that are compressed cannot be read by position: they are unpacked for as long as they are read.
+/// Files that are compressed or encrypted cannot be read by position: they are unpacked for as long as they are read.
 fn unpack(snapshot: &crate::backup::read::Snapshot, scratch: &Path) -> Result<TempDir, SourceError> {
     let folder = tempfile::tempdir_in(scratch).map_err(|cause| io_error(scratch, cause))?;
     for collection in ["conversations", "customers"] {

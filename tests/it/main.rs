@@ -9,6 +9,7 @@ mod cases;
 mod check;
 mod containers;
 mod described;
+mod encrypted;
 mod exit_codes;
 mod export;
 mod export_contract;

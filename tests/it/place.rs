@@ -44,7 +44,13 @@ impl Place {
     pub fn command<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_foxferry"));
         command.current_dir(self.path()).args(args).stdin(Stdio::null());
-        for name in ["FREESCOUT_URL", "FREESCOUT_API_KEY", "FREESCOUT_HTTP_USER", "FREESCOUT_HTTP_PASSWORD"] {
+        for name in [
+            "FREESCOUT_URL",
+            "FREESCOUT_API_KEY",
+            "FREESCOUT_HTTP_USER",
+            "FREESCOUT_HTTP_PASSWORD",
+            "FOXFERRY_IDENTITY",
+        ] {
             command.env_remove(name);
         }
         for name in ["FOXFERRY_LOG", "HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]

@@ -218,7 +218,7 @@ impl Run<'_> {
         if lacks_files {
             return Ok(());
         }
-        let store = Store { asker: self.asker.clone(), dir: self.backup.dir().to_path_buf() };
+        let store = self.store.clone().unwrap_or_else(|| self.backup.store(&self.asker));
         for collection in [Collection::Conversations, Collection::Customers] {
             for file in &base.manifest().files {
                 let Some(shard) = format::shard_in(collection.name(), &file.path) else { continue };
@@ -239,6 +239,7 @@ impl Run<'_> {
                         if !row.ours.files.values().all(|entry| entry.get("missing").is_some() || store.has(entry)) {
                             row.ours.incomplete = true;
                         }
+                        row.ours.files.values().for_each(|entry| store.remember(entry));
                         let read = row.ours.read.as_deref().and_then(|read| read.parse::<Timestamp>().ok());
                         work.hold(collection, row.id(), &row.ours, read.map_or(0, Timestamp::as_second))?;
                     }

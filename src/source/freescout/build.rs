@@ -80,7 +80,7 @@ impl Conversations {
         let malformed = |problem: String| ReadError::Malformed { origin: origin.clone(), id: None, problem };
         // A backup's line has a key of its own, which says where bytes are.
         let backup: Arc<Path> = self.about.backup.clone().unwrap_or_else(|| Arc::from(Path::new("")));
-        let stored = Stored::of(Value::Object(object), origin.clone(), backup)
+        let stored = Stored::of(Value::Object(object), origin.clone(), backup, Arc::clone(&self.about.keys))
             .map_err(|error| malformed(format!("not a conversation: {error}")))?;
         if stored.raw.get("id").and_then(wire::as_id).is_none() {
             return Err(ReadError::MissingId { origin });
