@@ -205,7 +205,7 @@ fn in_order(mut recipients: Vec<Recipient>) -> Vec<Recipient> {
 
 /// A file on its way to the disk, plain or sealed, hashed as it lies there.
 pub(super) enum Sink<W: Write> {
-    Plain(Hashing<W>),
+    Plain(Box<Hashing<W>>),
     Sealed(Box<Hashing<StreamWriter<Hashing<W>>>>),
 }
 
@@ -229,7 +229,7 @@ impl<W: Write> Sink<W> {
     pub fn new(to: W, keys: &Keys) -> io::Result<Self> {
         let to = Hashing::new(to);
         if !keys.is_encrypted() {
-            return Ok(Self::Plain(to));
+            return Ok(Self::Plain(Box::new(to)));
         }
         let recipients = keys.recipients.iter().map(|recipient| recipient as &dyn age::Recipient);
         let encryptor = Encryptor::with_recipients(recipients).map_err(|cause| io::Error::other(cause.to_string()))?;
@@ -319,7 +319,7 @@ pub(super) mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (path, recipient) = identity(folder.path(), "one");
         let secret = std::fs::read_to_string(&path).unwrap().lines().last().unwrap().to_owned();
-        let error = Keys::of_recipients(&[secret.clone()], &[]).unwrap_err().to_string();
+        let error = Keys::of_recipients(std::slice::from_ref(&secret), &[]).unwrap_err().to_string();
         assert!(!error.contains(&secret[20..]), "{error}");
         let broken = folder.path().join("broken");
         std::fs::write(&broken, format!("# x\n{}\n", &secret[..40])).unwrap();
