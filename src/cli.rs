@@ -28,6 +28,7 @@ mod completions;
 mod drill;
 mod exit;
 mod export;
+mod fetch;
 mod follow;
 mod identity;
 mod import;
@@ -104,6 +105,9 @@ enum Command {
     /// Write files for people, spreadsheets and other programs
     #[command(after_help = export::EXAMPLES)]
     Export(export::Export),
+    /// Get attachments that an archive only links to, before the links expire
+    #[command(after_help = fetch::EXAMPLES)]
+    FetchAttachments(fetch::Fetch),
     /// Import a backup into a FreeScout; a second run goes on where the first stopped
     #[command(after_help = restore::EXAMPLES)]
     Restore(restore::Restore),
@@ -158,6 +162,9 @@ pub struct ArchiveArgs {
     /// Folder for temporary files [default: the system's]
     #[arg(long, value_name = "DIR")]
     scratch: Option<PathBuf>,
+    /// Files that `fetch-attachments` has got for links of the archive [default: NAME.files in the current folder]
+    #[arg(long, visible_alias = "cache", value_name = "DIR")]
+    files: Option<PathBuf>,
 }
 
 /// Which records to take.
@@ -299,6 +306,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Ledger(args)) => ledger::run(&args, &screen),
         Some(Command::Backup(args)) => backup::run(&args, &screen),
         Some(Command::Export(args)) => export::run(&args, &screen),
+        Some(Command::FetchAttachments(args)) => fetch::run(&args, &screen),
         Some(Command::Restore(args)) => restore::run(&args, &screen),
         Some(Command::Sandbox(args)) => sandbox::run(&args, &screen),
         Some(Command::Completions(args)) => completions::run(&args, &screen),

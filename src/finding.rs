@@ -133,6 +133,7 @@ pub mod codes {
         HTML_CLEANED = "html-cleaned" Info "Active or unknown HTML was removed";
         TEXT_TOO_LONG = "text-too-long" Warning "A text is longer than FreeScout is known to store";
         ATTACHMENT_MISSING = "attachment-missing" Error "An attachment has no bytes in the archive; a visible line names it";
+        ATTACHMENT_UNFETCHED = "attachment-unfetched" Info "A linked file was asked for and could not be had; a visible line names it";
         ATTACHMENT_EMPTY = "attachment-empty" Warning "An empty file cannot be stored; a visible line names it";
         ATTACHMENT_RENAMED = "attachment-renamed" Info "FreeScout will store the file under another name";
         ATTACHMENT_REWRITTEN = "attachment-rewritten" Info "FreeScout rewrites SVG files; bytes and size change";

@@ -68,6 +68,7 @@ pub use people::{CustomerChange, Labelled, NewCustomer, NewUser, NewWebhook, Pos
 pub use request::{Change, ConversationChange, NewAttachment, NewConversation, NewThread};
 pub use rows::Rows;
 pub use target::{Auth, ClientError, Target, Timeouts};
+pub(crate) use transport::retry_after;
 
 use body::{JsonWriter, Payload};
 use envelope::Envelope;

@@ -86,6 +86,23 @@ pub fn with_images(html: &str, mut address: impl FnMut(&str) -> Option<String>) 
     if memchr::memmem::find(html.as_bytes(), b"cid:").is_none() {
         return html.to_owned();
     }
+    with_sources(html, |name, value| address(&content_id(name, value)?))
+}
+
+/// Puts other addresses in place of images on the web.
+///
+/// `html` may come from anybody and needs cleaning afterwards. `address` is asked for each image's `http` address, character
+/// references decoded; on `None` the image stays as it is.
+pub fn with_linked_images(html: &str, mut address: impl FnMut(&str) -> Option<String>) -> String {
+    with_sources(html, |name, value| {
+        let value = scan::decode(value.trim());
+        let is_link = value.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("http"));
+        if name.eq_ignore_ascii_case("src") && is_link { address(&value) } else { None }
+    })
+}
+
+/// Puts in what `new` gives for the attributes of images, by name and value as written.
+fn with_sources(html: &str, mut new: impl FnMut(&str, &str) -> Option<String>) -> String {
     let mut out = String::with_capacity(html.len());
     let mut done = 0;
     for piece in Scanner::new(html) {
@@ -94,9 +111,7 @@ pub fn with_images(html: &str, mut address: impl FnMut(&str) -> Option<String>) 
             continue;
         }
         for (name, value) in tag.attributes() {
-            if let Some(id) = content_id(name, value)
-                && let Some(new) = address(&id)
-            {
+            if let Some(new) = new(name, value) {
                 let start = value.as_ptr() as usize - html.as_ptr() as usize;
                 out.push_str(&html[done..start]);
                 out.push_str(&escape(&new));
@@ -571,6 +586,20 @@ mod tests {
         let with = with_images(&cleaned.html, |id| (id == "a@b").then(|| "data:image/png;base64,AA==".to_owned()));
         assert_eq!(with.matches("src=\"data:image/png;base64,AA==\"").count(), 2);
         assert!(with.contains("c&amp;d") && with.contains("cid:text src=\"cid:x\""), "{with}");
+    }
+
+    #[test]
+    fn images_on_the_web_are_named_decoded_and_can_be_replaced() {
+        let html =
+            "<p src=http://x/1><IMG alt='a>b' SRC=' https://x/2?a=1&amp;b=2 '><img src=http://x/3><img src='cid:http'>";
+        let mut seen = Vec::new();
+        let with = with_linked_images(html, |url| {
+            seen.push(url.to_owned());
+            url.ends_with('2').then(|| "cid:here".to_owned())
+        });
+        assert_eq!(seen, ["https://x/2?a=1&b=2", "http://x/3"]);
+        let expected = "<p src=http://x/1><IMG alt='a>b' SRC='cid:here'><img src=http://x/3><img src='cid:http'>";
+        assert_eq!(with, expected);
     }
 
     #[test]

@@ -19,6 +19,7 @@ use crate::backup::Keys;
 use crate::content::Content;
 use crate::record::Oddity;
 pub use containers::Unpacking;
+pub(crate) use containers::{ROOM_TO_LEAVE, free_bytes};
 pub use portion::{Place, Portion};
 
 mod containers;
@@ -295,7 +296,11 @@ impl InputFile {
 fn collect_folder(folder: &Path, files: &mut Vec<InputFile>) -> Result<(), InputError> {
     let is_visible =
         |entry: &walkdir::DirEntry| entry.depth() == 0 || !entry.file_name().to_string_lossy().starts_with('.');
-    for entry in WalkDir::new(folder).sort_by_file_name().into_iter().filter_entry(is_visible) {
+    // What `fetch-attachments` got for an archive is no part of it, wherever it lies.
+    let is_theirs = |entry: &walkdir::DirEntry| {
+        is_visible(entry) && !(entry.file_type().is_dir() && entry.path().join(crate::fetch::INDEX).is_file())
+    };
+    for entry in WalkDir::new(folder).sort_by_file_name().into_iter().filter_entry(is_theirs) {
         let entry = entry
             .map_err(|cause| InputError::Unreadable { path: folder.display().to_string(), cause: cause.into() })?;
         if entry.file_type().is_file() {

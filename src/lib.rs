@@ -13,6 +13,7 @@
 //! - [`anonymise`] makes a record nobody's, so that it can be shown to others.
 //! - [`backup`] copies a FreeScout into a folder, and reads it back.
 //! - [`mod@export`] writes what a FreeScout holds into files for people and other programs.
+//! - [`fetch`] gets the files that an archive only links to.
 //! - [`sandbox`] imitates a FreeScout for rehearsals and tests.
 //! - [`window`] says in which hours, and [`report`] is how all of them tell what they do.
 
@@ -24,6 +25,7 @@ pub mod content;
 pub mod conversation;
 pub mod distinct;
 pub mod export;
+pub mod fetch;
 pub mod finding;
 pub mod freescout;
 pub mod html;

@@ -143,6 +143,18 @@ impl Reader {
         Self { facts, passing: PassOver::default(), records: Box::new(records) }
     }
 
+    /// The same records, each changed on its way; what is known about them stays.
+    pub fn changing(self, mut change: impl FnMut(&mut Record) + Send + 'static) -> Self {
+        let Self { facts, passing, records } = self;
+        let changed = records.map(move |item| {
+            item.map(|mut record| {
+                change(&mut record);
+                record
+            })
+        });
+        Self { facts, passing, records: Box::new(changed) }
+    }
+
     /// Ties the reader to what its groups may pass over (`Groups::passing`).
     ///
     /// Every record must carry the seat of its group in its origin, and no group may give more than one record.

@@ -37,7 +37,7 @@ mod line;
 mod people;
 mod plan;
 mod reconcile;
-mod retry;
+pub(crate) mod retry;
 mod staff;
 mod stop;
 

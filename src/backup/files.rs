@@ -247,23 +247,14 @@ impl Store {
         let Some((path, length)) = held.place(&self.dir) else {
             return Err(BackupError::Bug { what: "a hash that is none".to_owned() });
         };
-        let placed = tokio::task::spawn_blocking(move || place(file, &path, length)).await;
+        let placed = tokio::task::spawn_blocking(move || {
+            format::place(file, &path, length).map_err(BackupError::unwritable(&path))
+        })
+        .await;
         placed.unwrap_or_else(|_| Err(BackupError::Bug { what: "storing a file".to_owned() }))?;
         self.remember(&json!(held));
         Ok(Kept::Here { held, bytes })
     }
-}
-
-fn place(file: tempfile::NamedTempFile, path: &std::path::Path, bytes: u64) -> Result<(), BackupError> {
-    // Whatever stands there was put there whole, unless something has happened to it since.
-    if fs::metadata(path).is_ok_and(|found| found.len() == bytes) {
-        return Ok(());
-    }
-    let folder = path.parent().unwrap_or(path).to_path_buf();
-    fs::create_dir_all(&folder).map_err(BackupError::unwritable(&folder))?;
-    file.as_file().sync_all().map_err(BackupError::unwritable(path))?;
-    file.persist(path).map_err(|error| BackupError::Unwritable { path: path.to_path_buf(), cause: error.error })?;
-    format::sync_folder(&folder).map_err(BackupError::unwritable(&folder))
 }
 
 /// A file that could not be had, unless nothing can be had at all.

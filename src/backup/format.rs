@@ -384,7 +384,7 @@ pub(super) fn shard_in(collection: &str, path: &str) -> Option<u64> {
 }
 
 /// Where the bytes of a hash lie in a backup's folder. `None`: not a hash.
-pub(super) fn attachment_path(dir: &Path, sha256: &str) -> Option<PathBuf> {
+pub(crate) fn attachment_path(dir: &Path, sha256: &str) -> Option<PathBuf> {
     // A hash comes out of a file that anybody may have written: it must not choose a path.
     let is_hash = sha256.len() == 64 && sha256.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
     is_hash.then(|| dir.join(ATTACHMENTS).join(&sha256[..2]).join(&sha256[2..]))
@@ -400,7 +400,7 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 }
 
 /// Hashes and counts what passes through.
-pub(super) struct Hashing<T> {
+pub(crate) struct Hashing<T> {
     inner: T,
     hash: Context,
     bytes: u64,
@@ -558,6 +558,19 @@ impl Iterator for Lines {
             Err(cause) => Some(Err(cause)),
         }
     }
+}
+
+/// Puts a whole file where the bytes of its hash lie.
+pub(crate) fn place(file: tempfile::NamedTempFile, path: &Path, bytes: u64) -> io::Result<()> {
+    // Whatever stands there was put there whole, unless something has happened to it since.
+    if fs::metadata(path).is_ok_and(|found| found.len() == bytes) {
+        return Ok(());
+    }
+    let folder = path.parent().unwrap_or(path);
+    fs::create_dir_all(folder)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    sync_folder(folder)
 }
 
 /// Makes what was written to a folder's list of names durable.

@@ -4,18 +4,21 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use foxferry::fetch::Cache;
+use foxferry::finding::codes;
 use foxferry::input::{Input, InputError, Unpacking};
 use foxferry::mapping::Mapping;
 use foxferry::pipeline::{self, Selection};
+use foxferry::record::Oddity;
 use foxferry::report::{Event, Reporter};
 use foxferry::source::contacts::Contacts;
 use foxferry::source::{self, Order, Reader, Reading, Shape, Source, SourceError, records};
 
-use crate::cli::exit::{Exit, Failure};
+use crate::cli::exit::{self, Exit, Failure};
 use crate::cli::identity;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::screen::Screen;
-use crate::cli::{ArchiveArgs, SelectionArgs};
+use crate::cli::{ArchiveArgs, SelectionArgs, fetch, journals};
 
 /// Spooling less than this many bytes is nobody's concern.
 const WORTH_SAYING: u64 = 64 << 20;
@@ -29,6 +32,10 @@ pub struct Archive {
     /// As typed, for messages.
     pub shown: String,
     scratch: PathBuf,
+    /// The folder of fetched files, whether or not there is one.
+    files: PathBuf,
+    /// Whether the operator named it.
+    is_files_named: bool,
 }
 
 impl Archive {
@@ -70,7 +77,23 @@ impl Archive {
                 source::detect(&shown, &head).map_err(|error| failure_of(&error))?
             }
         };
-        Ok(Self { source, input, shown, scratch })
+        let files = args.files.clone().unwrap_or_else(|| journals::files_for(&args.archives[0]));
+        Ok(Self { source, input, shown, scratch, files, is_files_named: args.files.is_some() })
+    }
+
+    /// The folder of fetched files, whether or not there is one.
+    pub fn files(&self) -> &Path {
+        &self.files
+    }
+
+    /// The shape that the mapping describes, if there is a mapping.
+    pub fn shape(&self, args: &ArchiveArgs) -> Result<Shape, Failure> {
+        let has_built_in = || Mapping::built_in().iter().any(|(known, _)| *known == self.source.name());
+        if args.mapping.is_some() || has_built_in() {
+            Ok(self.mapping(args)?.shape().clone())
+        } else {
+            Ok(Shape::default())
+        }
     }
 
     /// The mapping: the operator's, or the built-in one for the format.
@@ -113,8 +136,31 @@ impl Archive {
         })
     }
 
-    /// Indexes the archive and gives its records.
+    /// Indexes the archive and gives its records, fetched files in place of links.
     pub fn read(
+        &self,
+        shape: &Shape,
+        order: Order,
+        index: Option<&Path>,
+        reporter: &dyn Reporter,
+        interrupt: &Interrupt,
+    ) -> Result<Reader, Failure> {
+        if !self.is_files_named && !Cache::is_one(&self.files) {
+            return self.read_links(shape, order, index, reporter, interrupt);
+        }
+        let cache = Cache::open(&self.files).map_err(|error| fetch::failure_of(&error))?;
+        let mut reader = self.read_links(shape, order, index, reporter, interrupt)?;
+        reader.facts.variants.push("fetched files".to_owned());
+        Ok(reader.changing(move |record| {
+            if let Err(error) = cache.fill(record) {
+                let (origin, message) = (record.origin.clone(), exit::chain(&error));
+                record.oddities.push(Oddity { code: codes::READ_BROKEN_PART, origin, message });
+            }
+        }))
+    }
+
+    /// Indexes the archive and gives its records as they are.
+    pub fn read_links(
         &self,
         shape: &Shape,
         order: Order,

@@ -5,12 +5,11 @@ use std::io::{self, BufWriter, Write as _};
 
 use clap::Args;
 use foxferry::content::Content;
-use foxferry::mapping::Mapping;
 use foxferry::pipeline;
 use foxferry::record::{Person, Record};
 use foxferry::report::tally::Tally;
 use foxferry::report::{Event, Reporter};
-use foxferry::source::{Facts, Order, Reader, Shape};
+use foxferry::source::{Facts, Order, Reader};
 use indicatif::HumanBytes;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -58,11 +57,7 @@ pub fn run(args: &Inspect, screen: &Screen) -> Result<Exit, Failure> {
     let interrupt = Interrupt::listen(&runtime, check::leave_at_the_second)?;
     let archive = archive::Archive::open(&args.archive, screen, &interrupt)?;
     let name = archive.source.name();
-    let shape = if args.archive.mapping.is_some() || Mapping::built_in().iter().any(|(known, _)| *known == name) {
-        archive.mapping(&args.archive)?.shape().clone()
-    } else {
-        Shape::default()
-    };
+    let shape = archive.shape(&args.archive)?;
     let terminal = screen.terminal();
     let mut reader = archive.read(&shape, Order::Archive, None, &*terminal, &interrupt)?;
     let tally = Tally::default();

@@ -35,6 +35,11 @@ pub fn path_for(archive: &Path) -> PathBuf {
     PathBuf::from(format!("{name}.{ENDING}"))
 }
 
+/// Where the files are kept that an archive only links to: beside its journal.
+pub fn files_for(archive: &Path) -> PathBuf {
+    path_for(archive).with_extension("files")
+}
+
 /// Where the index of an archive is kept: beside the journal.
 pub fn index_of(journal: &Path) -> PathBuf {
     let mut name = journal.as_os_str().to_owned();
@@ -124,6 +129,7 @@ mod tests {
         ] {
             assert_eq!(path_for(archive), Path::new(expected));
         }
+        assert_eq!(files_for(Path::new("mail/a.b.mbox")), Path::new("a.b.files"));
         assert_eq!(index_of(Path::new("a/b.ferry")), Path::new("a/b.ferry.index"));
     }
 

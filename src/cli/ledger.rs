@@ -115,7 +115,7 @@ fn csv_row<W: Write>(table: &mut csv::Writer<W>, row: &LedgerRow, target: &str) 
 }
 
 /// A text that no spreadsheet runs as a formula.
-fn defused(text: &str) -> Cow<'_, str> {
+pub(super) fn defused(text: &str) -> Cow<'_, str> {
     let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
     if is_formula { Cow::Owned(format!("'{text}")) } else { Cow::Borrowed(text) }
 }

@@ -150,6 +150,7 @@ fn read(
         format: args.format.clone(),
         mapping: Some(file.to_owned()),
         scratch: args.scratch.clone(),
+        files: None,
     };
     let archive = Archive::open(&archive_args, screen, interrupt)?;
     let mapping = archive.mapping(&archive_args)?;

@@ -53,6 +53,11 @@ impl Screen {
         self.has_progress && self.verbose == 0 && io::stderr().is_terminal()
     }
 
+    /// Whether progress is wanted, as a bar or in lines.
+    pub fn has_progress(&self) -> bool {
+        self.has_progress
+    }
+
     /// A line for the operator, unless `-q`.
     pub fn say(&self, text: &str) {
         if !self.is_quiet {

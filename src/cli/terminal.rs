@@ -332,7 +332,8 @@ fn counts(state: &State) -> String {
     text
 }
 
-fn span(seconds: f64) -> String {
+/// A length of time for people, rounded.
+pub(super) fn span(seconds: f64) -> String {
     let seconds = seconds.round() as u64;
     match seconds {
         0..60 => format!("{seconds} s"),

@@ -412,7 +412,7 @@ fn http_date(headers: &HeaderMap, name: &HeaderName) -> Option<Timestamp> {
 }
 
 /// How long to wait: seconds, or a date by the server's own clock.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let wait = match text.parse::<u64>() {
         Ok(seconds) => Duration::from_secs(seconds),

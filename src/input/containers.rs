@@ -32,7 +32,7 @@ const FREE_GROWTH: u64 = 1 << 30;
 const MOST_GROWTH: u64 = 250;
 
 /// Room that is left on the disk, in bytes.
-const ROOM_TO_LEAVE: u64 = 256 << 20;
+pub(crate) const ROOM_TO_LEAVE: u64 = 256 << 20;
 
 /// How often the watcher and the room are asked, in bytes.
 const WATCH_EVERY: u64 = 16 << 20;
@@ -580,13 +580,13 @@ fn room_for(scratch: &Path, bytes: u64) -> Result<(), InputError> {
 }
 
 #[cfg(unix)]
-fn free_bytes(folder: &Path) -> Option<u64> {
+pub(crate) fn free_bytes(folder: &Path) -> Option<u64> {
     let space = rustix::fs::statvfs(folder).ok()?;
     Some(space.f_bavail.saturating_mul(space.f_frsize))
 }
 
 #[cfg(not(unix))]
-fn free_bytes(_folder: &Path) -> Option<u64> {
+pub(crate) fn free_bytes(_folder: &Path) -> Option<u64> {
     None
 }
 

@@ -21,6 +21,9 @@ const EMBEDDED_BYTES: u64 = 256 * 1024;
 /// How many bytes of images one text may hold.
 const EMBEDDED_BYTES_PER_TEXT: u64 = 1024 * 1024;
 
+/// How many characters of an address are shown beside its link.
+const SHOWN_ADDRESS: usize = 150;
+
 /// Shown in place of a text.
 const NO_TEXT: &str = "<p><em>(no text)</em></p>";
 
@@ -315,14 +318,16 @@ impl Files {
 
 fn missing_line(name: &str, url: Option<&str>, length: Option<u64>) -> String {
     let name = html::escape(name);
-    let name = match url {
+    let (name, address) = match url {
         Some(url) if url.starts_with("https://") || url.starts_with("http://") => {
-            format!("<a href=\"{}\">{name}</a>", html::escape(url))
+            // Named too: whoever reads it in print or as plain text sees no link.
+            let shown: String = crate::fetch::shown(url).chars().take(SHOWN_ADDRESS).collect();
+            (format!("<a href=\"{}\">{name}</a>", html::escape(url)), format!(", at {}", html::escape(&shown)))
         }
-        _ => name,
+        _ => (name, String::new()),
     };
     let size = length.map(|length| format!(" ({})", size(length))).unwrap_or_default();
-    format!("<p><em>File that was not in the archive: {name}{size}</em></p>")
+    format!("<p><em>File that was not in the archive: {name}{size}{address}</em></p>")
 }
 
 fn size(bytes: u64) -> String {

@@ -603,7 +603,12 @@ fn files_without_bytes_become_visible_lines() {
     let (thread, found) = first_with(Body::Text("See files".to_owned()), attachments, "");
     assert!(thread.attachments.is_empty());
     let lines = thread.body.split_once("See files").unwrap().1;
-    assert!(lines.contains("<a href=\"https://old.example.org/a?b&amp;c\">&lt;plan&gt;.pdf</a> (1.2 MB)"), "{lines}");
+    assert!(
+        lines.contains(
+            "<a href=\"https://old.example.org/a?b&amp;c\">&lt;plan&gt;.pdf</a> (1.2 MB), at https://old.example.org/a<"
+        ),
+        "{lines}"
+    );
     assert!(lines.contains("x.txt</em>") && !lines.contains("javascript"), "{lines}");
     assert!(lines.contains("gone.doc (12 bytes)"), "{lines}");
     assert!(lines.contains("Empty file: empty.txt"), "{lines}");

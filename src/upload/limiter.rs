@@ -51,7 +51,7 @@ pub(crate) struct Limiter {
 }
 
 /// Requests per second. One task waits for its turn at a time: many that wait at once starve each other.
-struct Rate {
+pub(crate) struct Rate {
     turn: tokio::sync::Mutex<()>,
     bucket: DefaultDirectRateLimiter,
     clock: DefaultClock,
@@ -139,6 +139,28 @@ enum Hold {
     Watch,
 }
 
+impl Rate {
+    /// `None`: no rate that could be kept.
+    pub(crate) fn new(per_second: f64) -> Option<Self> {
+        if !per_second.is_finite() || per_second <= 0.0 {
+            return None;
+        }
+        let quota = Quota::with_period(Duration::from_secs_f64((1.0 / per_second).clamp(1e-6, 86_400.0)))?;
+        // A little more than one at a time: with a burst of 1 every late wake-up is a request lost.
+        let burst = NonZeroU32::new((per_second / 10.0) as u32).unwrap_or(NonZeroU32::MIN);
+        let bucket = RateLimiter::direct(quota.allow_burst(burst));
+        Some(Self { turn: tokio::sync::Mutex::new(()), bucket, clock: DefaultClock::default() })
+    }
+
+    /// Returns when the next request may begin.
+    pub(crate) async fn turn(&self) {
+        let _turn = self.turn.lock().await;
+        while let Err(early) = self.bucket.check() {
+            tokio::time::sleep(early.wait_time_from(self.clock.now())).await;
+        }
+    }
+}
+
 impl Limiter {
     pub(crate) fn new(options: &Options, reporter: Arc<dyn Reporter>) -> Arc<Self> {
         Self::with_clock(options, reporter, Timestamp::now)
@@ -146,14 +168,7 @@ impl Limiter {
 
     fn with_clock(options: &Options, reporter: Arc<dyn Reporter>, clock: fn() -> Timestamp) -> Arc<Self> {
         let most = options.concurrency.max(1);
-        let rate = options.rate.filter(|rate| rate.is_finite() && *rate > 0.0).map(|rate| {
-            let quota = Quota::with_period(Duration::from_secs_f64((1.0 / rate).clamp(1e-6, 86_400.0)))
-                .expect("a period of at least a microsecond is not zero");
-            // A little more than one at a time: with a burst of 1 every late wake-up is a request lost.
-            let burst = NonZeroU32::new((rate / 10.0) as u32).unwrap_or(NonZeroU32::MIN);
-            let bucket = RateLimiter::direct(quota.allow_burst(burst));
-            Rate { turn: tokio::sync::Mutex::new(()), bucket, clock: DefaultClock::default() }
-        });
+        let rate = options.rate.and_then(Rate::new);
         let now = Instant::now();
         let first_try = FIRST_TRY.min(options.settle / 2);
         let state = State {
@@ -204,10 +219,7 @@ impl Limiter {
                 timed: None,
             };
             if let Some(rate) = &self.rate {
-                let _turn = rate.turn.lock().await;
-                while let Err(early) = rate.bucket.check() {
-                    tokio::time::sleep(early.wait_time_from(rate.clock.now())).await;
-                }
+                rate.turn().await;
             }
             if self.is_closed() {
                 continue;

@@ -17,7 +17,7 @@ const LONGEST_ASKED: Duration = Duration::from_secs(3600);
 ///
 /// `Unknown` waits like the others, but whoever asks has to look up first. `random` gives
 /// numbers from 0 to 1, so that tasks that failed together do not come back together.
-pub(super) fn wait(verdict: &Verdict, attempt: u32, mut random: impl FnMut() -> f64) -> Option<Duration> {
+pub(crate) fn wait(verdict: &Verdict, attempt: u32, mut random: impl FnMut() -> f64) -> Option<Duration> {
     let doubled = FIRST.saturating_mul(1 << attempt.saturating_sub(1).min(16)).min(LONGEST);
     // Half of it is certain, so that a wait is never next to nothing.
     let jittered = doubled.mul_f64(0.5 + random() / 2.0);

@@ -13,6 +13,7 @@ mod encrypted;
 mod exit_codes;
 mod export;
 mod export_contract;
+mod fetch;
 mod first_steps;
 mod follow;
 mod imports;
