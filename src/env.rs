@@ -1,7 +1,7 @@
 //! Every environment variable that foxferry reads.
 //!
 //! Beside these, the HTTP client follows `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`
-//! and `NO_PROXY`, the terminal `NO_COLOR`, `CLICOLOR_FORCE` and `TERM`, and the
+//! and `NO_PROXY` (`fetch-attachments` only with `--use-proxy`), the terminal `NO_COLOR`, `CLICOLOR_FORCE` and `TERM`, and the
 //! system's folder for temporary files `TMPDIR`.
 
 use std::env;

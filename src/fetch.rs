@@ -159,7 +159,7 @@ pub enum FetchError {
         path: PathBuf,
     },
     /// Something could not be written or read.
-    #[error("`{}` cannot be written", path.display())]
+    #[error("`{}` cannot be read or written", path.display())]
     Unwritable {
         /// What.
         path: PathBuf,

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use foxferry::fetch::{self, AuthHost, Cache, Credentials, FetchError, HostSums, Link, Options, Sums, Told, Wanted};
+use foxferry::fetch::{self, AuthHost, Cache, Credentials, FetchError, HostSums, Options, Sums, Told, Wanted};
 use foxferry::upload::Stop;
 use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
@@ -124,13 +124,15 @@ pub fn run(args: &Fetch, screen: &Screen) -> Result<Exit, Failure> {
     })?;
     let archive = Archive::open(&args.archive, screen, &interrupt)?;
     let folder = archive.temporary_folder()?;
-    let walked = walk(args, &archive, folder.path(), screen, &interrupt)?;
+    let list = args.failed.as_deref().filter(|_| !args.dry_run).map(FailedList::create).transpose()?;
+    let walked = walk(args, &archive, folder.path(), list.as_ref(), screen, &interrupt)?;
     if args.dry_run {
         return plan(&archive, &walked, screen);
     }
     let has_links = walked.wanted.count().map_err(|error| failure_of(&error))? > 0;
     if !has_links && !Cache::is_one(archive.files()) {
         // Nothing to keep, and so no folder for it.
+        list.map_or(Ok(()), FailedList::finish)?;
         let view = View::new(screen, 0);
         view.finished(&Sums::default(), screen)?;
         return Ok(walked.exit(Exit::Done));
@@ -138,7 +140,6 @@ pub fn run(args: &Fetch, screen: &Screen) -> Result<Exit, Failure> {
     let cache = Cache::open_or_create(archive.files()).map_err(|error| failure_of(&error))?;
     let cache = Arc::new(cache);
     let _lock = cache.lock().map_err(|error| failure_of(&error))?;
-    let list = args.failed.as_deref().map(FailedList::create).transpose()?;
     let options = Options {
         concurrency: usize::from(args.concurrency),
         rate: args.rate,
@@ -152,7 +153,7 @@ pub fn run(args: &Fetch, screen: &Screen) -> Result<Exit, Failure> {
     let view = View::new(screen, links);
     let tell = |told: &Told<'_>| {
         if let (Told::Failed { link, reason, status, .. }, Some(list)) = (told, &list) {
-            list.add(link, reason, *status);
+            list.add(&link.record, &link.name, &link.url, *status, reason);
         }
         view.show(told);
     };
@@ -167,7 +168,10 @@ pub fn run(args: &Fetch, screen: &Screen) -> Result<Exit, Failure> {
     Ok(match sums {
         Sums { is_interrupted: true, .. } => Exit::Interrupted,
         _ if is_unreached => {
-            screen.say("nothing could be reached; is there a way from here to the hosts that `--dry-run` lists?");
+            screen.say(
+                "nothing could be reached; is there a way from here to the hosts that `--dry-run` lists? \
+                 A proxy is used only with `--use-proxy`",
+            );
             Exit::Stopped
         }
         Sums { failed: 0, .. } if unreadable == 0 && unusable == 0 => Exit::Done,
@@ -217,6 +221,7 @@ fn walk(
     args: &Fetch,
     archive: &Archive,
     folder: &Path,
+    list: Option<&FailedList>,
     screen: &Screen,
     interrupt: &Interrupt,
 ) -> Result<Walked, Failure> {
@@ -238,7 +243,19 @@ fn walk(
         match item {
             Ok(record) if selection.wants(&record) => {
                 taken += 1;
-                unusable += wanted.add(&record).map_err(|error| failure_of(&error))?;
+                let id = record.id.to_string();
+                let mut tell = |name: &str, address: &str| {
+                    const REASON: &str = "it is no address on the web";
+                    unusable += 1;
+                    if unusable <= NAMED {
+                        let address = fetch::shown(address);
+                        screen.say(&shortened(&format!("not fetched, {id}: `{name}` ({address}): {REASON}")));
+                    }
+                    if let Some(list) = list {
+                        list.add(&id, name, address, None, REASON);
+                    }
+                };
+                wanted.add(&record, &mut tell).map_err(|error| failure_of(&error))?;
             }
             Ok(_) => {}
             Err(error) => {
@@ -252,8 +269,9 @@ fn walk(
     if unreadable > NAMED {
         screen.say(&format!("{unreadable} records cannot be read; `foxferry check` names them"));
     }
-    if unusable > 0 {
-        screen.say(&format!("{unusable} attachments link to something that is no address on the web"));
+    if unusable > NAMED {
+        screen
+            .say(&format!("{unusable} attachments link to what is no address on the web; `--failed FILE` lists them"));
     }
     Ok(Walked { wanted, unreadable, unusable })
 }
@@ -331,17 +349,17 @@ impl FailedList {
     }
 
     /// A line; what cannot be written is told at the end, when it is flushed.
-    fn add(&self, link: &Link, reason: &str, status: Option<u16>) {
-        let address = fetch::shown(&link.url);
+    fn add(&self, record: &str, name: &str, address: &str, status: Option<u16>, reason: &str) {
+        let address = fetch::shown(address);
         match self {
             Self::Csv(table) => {
                 let status = status.map(|status| status.to_string()).unwrap_or_default();
-                let cells = [&link.record, &link.name, &address, &status, reason].map(|cell| defused(cell));
+                let cells = [record, name, &address, &status, reason].map(defused);
                 let mut table = table.lock().unwrap_or_else(PoisonError::into_inner);
                 let _ = table.write_record(cells.iter().map(|cell| cell.as_bytes()));
             }
             Self::Json(lines) => {
-                let line = json!({"record": link.record, "name": link.name, "address": address, "status": status,
+                let line = json!({"record": record, "name": name, "address": address, "status": status,
                     "reason": reason});
                 let _ = writeln!(lines.lock().unwrap_or_else(PoisonError::into_inner), "{line}");
             }

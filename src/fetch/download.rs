@@ -440,6 +440,7 @@ fn range_start(headers: &HeaderMap) -> Option<u64> {
 fn wrong_text(wrong: &Wrong, limit: u64) -> String {
     match wrong {
         Wrong::Page => "a web page came in its place; it may be a login page, or the link has expired".to_owned(),
+        Wrong::Answer(said) => format!("an answer of type {said} came in its place"),
         Wrong::Length { came, claimed } => format!("{came} bytes came instead of the {claimed} that the archive names"),
         Wrong::TooLong => format!("it is longer than {limit} bytes; `--max-bytes` permits more"),
         Wrong::Damaged => "it came compressed and damaged".to_owned(),

@@ -14,6 +14,9 @@ use super::links::Link;
 /// A larger answer is not taken for JSON with a file inside it: it is decoded in memory.
 const WRAPPED_LIMIT: u64 = 192 << 20;
 
+/// Media types in which an API says that something is wrong.
+const ANSWERS: &[&str] = &["application/json", "application/problem+json", "application/xml", "text/xml"];
+
 /// Endings of files that are web pages.
 const PAGES: &[&str] = &["htm", "html", "xhtml", "shtml", "mht", "mhtml"];
 
@@ -31,6 +34,8 @@ pub(super) struct Said {
 pub(super) enum Wrong {
     /// A web page came.
     Page,
+    /// An answer for programs came, of this media type.
+    Answer(String),
     /// Something of another length came.
     Length { came: u64, claimed: u64 },
     /// It is longer than allowed.
@@ -105,8 +110,19 @@ pub(super) fn settle(link: &Link, said: &Said, file: &Path, limit: u64) -> io::R
     if is_page {
         return Ok(Err(Wrong::Page));
     }
+    // APIs say `200 OK` and what is wrong in words of their own.
+    if let Some(said) = mime.as_deref().filter(|mime| ANSWERS.contains(mime))
+        && expected == Expected::Other
+        && !expects_json
+        && !link.name.to_lowercase().ends_with(".xml")
+        && !link.mime.as_deref().is_some_and(|mime| essence(mime).ends_with("xml"))
+        && !fits
+    {
+        return Ok(Err(Wrong::Answer(said.to_owned())));
+    }
     match link.claimed {
-        Some(claimed) if claimed != came => Ok(Err(Wrong::Length { came, claimed })),
+        // Some systems write 0 for what they do not know.
+        Some(claimed) if claimed != came && claimed > 0 => Ok(Err(Wrong::Length { came, claimed })),
         _ => Ok(Ok(mime.filter(|mime| !says_page || expected == Expected::Page || mime.is_empty()))),
     }
 }
@@ -218,7 +234,27 @@ mod tests {
         assert_eq!(settled(&pdf(Some(3)), "application/pdf", b"abc").0, Ok(Some("application/pdf".to_owned())));
         assert_eq!(settled(&pdf(None), "application/pdf", b"abc").0.map(|_| ()), Ok(()));
         assert_eq!(settled(&pdf(Some(4)), "application/pdf", b"abc").0, Err(Wrong::Length { came: 3, claimed: 4 }));
+        assert_eq!(settled(&pdf(Some(0)), "application/pdf", b"abc").0.map(|_| ()), Ok(()));
         assert_eq!(settled(&pdf(Some(4)), "application/pdf", b"").0, Err(Wrong::Length { came: 0, claimed: 4 }));
+    }
+
+    #[test]
+    fn an_answer_in_words_is_no_file() {
+        let said = br#"{"error":"expired"}"#.as_slice();
+        let length = Some(said.len() as u64);
+        for (name, mime, claimed, says, is_taken) in [
+            ("a.pdf", Some("application/pdf"), None, "application/json", false),
+            ("a.pdf", Some("application/pdf"), length, "application/json", true),
+            ("a.pdf", None, None, "application/xml", false),
+            ("a.json", None, None, "application/json", true),
+            ("a.xml", None, None, "text/xml", true),
+            ("a", Some("application/atom+xml"), None, "text/xml", true),
+            ("a.txt", Some("text/plain"), None, "application/json", true),
+            ("a", None, None, "application/json", true),
+        ] {
+            let (result, _) = settled(&link(name, mime, claimed), says, said);
+            assert_eq!(result.is_ok(), is_taken, "{name} {mime:?} {claimed:?} {says}: {result:?}");
+        }
     }
 
     #[test]
@@ -227,7 +263,7 @@ mod tests {
         let (result, bytes) = settled(&png(Some(3)), "application/json", br#"{"data": "YW\nJj"}"#);
         assert_eq!((result, bytes.as_slice()), (Ok(None), b"abc".as_slice()));
         let (result, bytes) = settled(&png(None), "application/json", br#"{"data":"YWJj","more":1}"#);
-        assert!(result.is_ok() && bytes.starts_with(b"{"));
+        assert!(matches!(result, Err(Wrong::Answer(_))) && bytes.starts_with(b"{"), "{result:?}");
         let (_, bytes) = settled(&link("a.json", None, None), "application/json", br#"{"data":"YWJj"}"#);
         assert!(bytes.starts_with(b"{"), "a JSON file stays as it is");
 

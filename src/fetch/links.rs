@@ -153,9 +153,9 @@ impl Wanted {
         Ok(Self { db, image_hosts, next: 0, batch: std::collections::VecDeque::new() })
     }
 
-    /// Adds the links of a record, and gives how many attachments link to something that is no address on the web.
-    pub fn add(&mut self, record: &Record) -> Result<u64, FetchError> {
-        let mut unusable = 0;
+    /// Adds the links of a record. `unusable` is told the name and address of each attachment that links to something that is
+    /// no address on the web.
+    pub fn add(&mut self, record: &Record, unusable: &mut dyn FnMut(&str, &str)) -> Result<(), FetchError> {
         for entry in &record.entries {
             for attachment in &entry.attachments {
                 let Content::Link { url, claimed_length } = &attachment.content else { continue };
@@ -168,7 +168,7 @@ impl Wanted {
                         name: attachment.name.clone(),
                         record: record.id.to_string(),
                     })?,
-                    None => unusable += 1,
+                    None => unusable(&attachment.name, url),
                 }
             }
             if let Body::Html(text) = &entry.body
@@ -177,7 +177,7 @@ impl Wanted {
                 self.add_images(text, record)?;
             }
         }
-        Ok(unusable)
+        Ok(())
     }
 
     fn add_images(&mut self, text: &str, record: &Record) -> Result<(), FetchError> {

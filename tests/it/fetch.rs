@@ -161,6 +161,10 @@ fn old_desk() -> Desk {
         "/login" => answer("200 OK\r\nContent-Type: text/html; charset=utf-8", PAGE),
         "/secret" => answer("403 Forbidden", PAGE),
         "/long" => answer("200 OK", &[b'x'; 5000]),
+        "/stall" => {
+            let head = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf";
+            Answer { bytes: head.as_bytes().to_vec(), is_stalled: true }
+        }
         "/silent" => Answer { bytes: Vec::new(), is_stalled: true },
         _ => answer("404 Not Found", b"gone"),
     })
@@ -186,6 +190,7 @@ fn what_can_be_had_is_had_once_and_the_rest_is_listed_with_its_reason() {
         ("long.bin", desk.url("/long"), None, None),
         ("loop.pdf", desk.url("/loop"), pdf, None),
         ("silent.pdf", desk.url("/silent"), pdf, None),
+        ("stall.pdf", desk.url("/stall"), pdf, None),
         ("relative.pdf", "/attachments/1".to_owned(), pdf, None),
     ];
     archive(&place, &files);
@@ -193,8 +198,8 @@ fn what_can_be_had_is_had_once_and_the_rest_is_listed_with_its_reason() {
     assert_eq!(before["attachments_without_bytes"], files.len());
 
     let ran = Ran::of(&mut fetch(&place, "--max-bytes 4k --timeout 0.2 --failed failed.csv")).exits(3);
-    assert_eq!(ran.last_line(), "12 links: 5 fetched, 0 there already, 7 failed", "{}", ran.stderr);
-    assert!(ran.stderr.contains("1 attachments link to something that is no address on the web"), "{}", ran.stderr);
+    assert_eq!(ran.last_line(), "13 links: 5 fetched, 0 there already, 8 failed", "{}", ran.stderr);
+    assert!(ran.stderr.contains("`relative.pdf` (/attachments/1): it is no address on the web"), "{}", ran.stderr);
     assert!(ran.stderr.contains("waiting 1 s for 127.0.0.1"), "{}", ran.stderr);
     let list = std::fs::read_to_string(place.path().join("failed.csv")).unwrap();
     let rows: HashMap<&str, &str> =
@@ -207,10 +212,12 @@ fn what_can_be_had_is_had_once_and_the_rest_is_listed_with_its_reason() {
         ("long.bin", "longer than 4000 bytes"),
         ("loop.pdf", "more than 5 times"),
         ("silent.pdf", "no answer within"),
+        ("stall.pdf", "nothing more came"),
+        ("relative.pdf", "no address on the web"),
     ] {
         assert!(rows[name].contains(reason), "{name}: {list}");
     }
-    assert_eq!(rows.len(), 7);
+    assert_eq!(rows.len(), 9);
     assert!(!list.contains("sesame"), "{list}");
     assert_eq!((desk.requests("/busy").len(), desk.requests("/ill").len(), desk.requests("/gone").len()), (2, 2, 1));
     // By hash and by nothing else: five links, and one content.
@@ -220,15 +227,15 @@ fn what_can_be_had_is_had_once_and_the_rest_is_listed_with_its_reason() {
 
     // Fetched files are files to everything that reads the archive.
     let after = inspected(&place);
-    assert_eq!((&after["attachments_without_bytes"], &after["attachment_bytes"]), (&json!(8), &json!(6 * PDF.len())));
-    assert_eq!(after["oddities"]["attachment-unfetched"], 7);
+    assert_eq!((&after["attachments_without_bytes"], &after["attachment_bytes"]), (&json!(9), &json!(6 * PDF.len())));
+    assert_eq!(after["oddities"]["attachment-unfetched"], 8);
 
     let count = desk.requests("/good.pdf").len();
     let ran = Ran::of(&mut fetch(&place, "--max-bytes 10k --timeout 0.2 --json")).exits(3);
     let last = ran.events().pop().unwrap();
     let numbers = ["links", "fetched", "there", "failed", "left"].map(|name| last[name].as_u64().unwrap());
-    assert_eq!((numbers, &last["event"]), ([12, 1, 5, 6, 0], &json!("finished")), "{}", ran.stdout);
-    assert_eq!((last["read"].as_u64(), last["done"].as_u64(), last["dead"].as_u64()), (Some(12), Some(6), Some(6)));
+    assert_eq!((numbers, &last["event"]), ([13, 1, 5, 7, 0], &json!("finished")), "{}", ran.stdout);
+    assert_eq!((last["read"].as_u64(), last["done"].as_u64(), last["dead"].as_u64()), (Some(13), Some(6), Some(7)));
     assert_eq!(desk.requests("/good.pdf").len(), count, "what is there is not asked for again");
 }
 
