@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::input::Place;
+use crate::source::osticket::values::{Writing, decoded};
 
 /// A handle on the bytes of one attachment.
 #[derive(Debug, Clone)]
@@ -56,6 +57,13 @@ pub enum Content {
         /// The decoded length in bytes.
         length: u64,
     },
+    /// Values in an SQL dump that follow each other, each decoded when its turn comes.
+    Chunks {
+        /// In their order.
+        chunks: Arc<[Chunk]>,
+        /// The decoded length of all together in bytes.
+        length: u64,
+    },
     /// Only an address in the old system; the bytes are not in the archive.
     Link {
         /// The address.
@@ -85,7 +93,8 @@ impl Content {
             Self::File { length, .. }
             | Self::Section { length, .. }
             | Self::Encrypted { length, .. }
-            | Self::MailPart { length, .. } => Some(*length),
+            | Self::MailPart { length, .. }
+            | Self::Chunks { length, .. } => Some(*length),
             Self::Link { .. } | Self::Missing { .. } => None,
         }
     }
@@ -110,10 +119,50 @@ impl Content {
                 let bytes = crate::mail::leaf(message, *is_mbox, *part)?;
                 Ok(Box::new(Cursor::new(bytes)))
             }
+            Self::Chunks { chunks, .. } => {
+                Ok(Box::new(ChunkReader { chunks: Arc::clone(chunks), next: 0, current: Cursor::default() }))
+            }
             Self::Link { url, .. } => {
                 Err(io::Error::new(io::ErrorKind::NotFound, format!("the archive only links to `{url}`")))
             }
             Self::Missing { reason, .. } => Err(io::Error::new(io::ErrorKind::NotFound, reason.clone())),
+        }
+    }
+}
+
+/// A value in an SQL dump that is a stretch of an attachment.
+#[derive(Debug, Clone)]
+pub struct Chunk {
+    /// Where it is written.
+    pub(crate) place: Place,
+    /// How.
+    pub(crate) writing: Writing,
+    /// Its decoded length in bytes.
+    pub(crate) length: u64,
+}
+
+/// Reads chunks one after the other; one is in memory at a time.
+struct ChunkReader {
+    chunks: Arc<[Chunk]>,
+    next: usize,
+    current: Cursor<Vec<u8>>,
+}
+
+impl Read for ChunkReader {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let count = self.current.read(to)?;
+            let Some(chunk) = self.chunks.get(self.next).filter(|_| count == 0 && !to.is_empty()) else {
+                return Ok(count);
+            };
+            self.next += 1;
+            let mut written = Vec::new();
+            chunk.place.open()?.read_to_end(&mut written)?;
+            let bytes = decoded(&written, chunk.writing).into_owned();
+            if bytes.len() as u64 != chunk.length {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "the dump has changed since it was read"));
+            }
+            self.current = Cursor::new(bytes);
         }
     }
 }

@@ -26,6 +26,7 @@ pub mod intercom;
 pub mod joined;
 pub mod json;
 pub mod mbox;
+pub mod osticket;
 mod problem;
 pub mod records;
 mod shelf;
@@ -40,6 +41,7 @@ pub static SOURCES: &[&dyn Source] = &[
     &helpscout::HelpScout,
     &intercom::Intercom,
     &zammad::Zammad,
+    &osticket::OsTicket,
     &mbox::Mbox,
     &csv::Csv,
     &freescout::FreeScout,

@@ -26,6 +26,7 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("helpscout", include_str!("../../mappings/helpscout.cases.toml")),
     ("intercom", include_str!("../../mappings/intercom.cases.toml")),
     ("zammad", include_str!("../../mappings/zammad.cases.toml")),
+    ("osticket", include_str!("../../mappings/osticket.cases.toml")),
     ("mbox", include_str!("../../mappings/mbox.cases.toml")),
     ("csv", include_str!("../../mappings/csv.cases.toml")),
     ("json", include_str!("../../mappings/json.cases.toml")),

@@ -33,6 +33,11 @@ const ONLY: &[(&str, &str, &[&str])] = &[
     ("zendesk", "entry.author.role", &["end-user", "agent", "admin"]),
     ("zendesk", "priority", &["low", "normal", "high", "urgent"]),
     ("zendesk", "type", &["problem", "incident", "question", "task"]),
+    // `ticket_status.state` and the kinds of entries: osTicket's `include/class.list.php` and `class.thread.php`.
+    ("osticket", "status", &["open", "closed", "archived", "deleted"]),
+    ("osticket", "requester.role", &["user", "agent"]),
+    ("osticket", "assignee.role", &["user", "agent"]),
+    ("osticket", "entry.author.role", &["user", "agent"]),
     ("mbox", "status", &["spam", "trash", "draft"]),
     ("*", "entry.public", &["true", "false"]),
 ];

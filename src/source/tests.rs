@@ -17,6 +17,7 @@ const SAMPLES: &[(&str, &[&str])] = &[
     ("helpscout", &["helpscout"]),
     ("intercom", &["intercom"]),
     ("zammad", &["zammad"]),
+    ("osticket", &["osticket"]),
     ("mbox", &["mbox"]),
     ("csv", &["csv", "csv-tickets"]),
     ("freescout", &["freescout"]),
