@@ -147,7 +147,9 @@ impl Wanted {
              CREATE TABLE links (
                  id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, url TEXT NOT NULL, host TEXT NOT NULL,
                  claimed INTEGER, mime TEXT, name TEXT NOT NULL, record TEXT NOT NULL
-             ) STRICT;",
+             ) STRICT;
+             -- Never ended: nobody reads the file afterwards, and each row by itself would be a write to the disk.
+             BEGIN;",
         )
         .map_err(&failed)?;
         Ok(Self { db, image_hosts, next: 0, batch: std::collections::VecDeque::new() })
