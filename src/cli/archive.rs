@@ -256,6 +256,10 @@ pub fn failure_of(error: &SourceError) -> Failure {
         SourceError::Ambiguous { .. } => Failure::of(Exit::Unusable, error).hint("name the format with `--format`"),
         SourceError::Shape { hint, .. } => Failure::of(Exit::Unusable, error).hint(hint),
         SourceError::Interrupted => Failure::of(Exit::Interrupted, error),
+        SourceError::Io { cause, .. } => match cause.get_ref().and_then(|inner| inner.downcast_ref()) {
+            Some(of_backup) => crate::cli::backup::failure_of(of_backup),
+            None => Failure::of(Exit::Unusable, error),
+        },
         SourceError::Catalog(_) => Failure::of(Exit::Stopped, error)
             .hint("the index needs room and write access, beside the journal or in the folder of `--scratch`"),
         _ => Failure::of(Exit::Unusable, error),

@@ -480,8 +480,9 @@ fn verify(args: &Verify, screen: &Screen) -> Result<Exit, Failure> {
     } else if !screen.is_quiet || faults > 0 {
         writeln!(
             out,
-            "{} snapshots, {} files, {} of {} read: {}",
+            "{} snapshot{}, {} files, {} of {} read: {}",
             verified.snapshots,
+            if verified.snapshots == 1 { "" } else { "s" },
             verified.files,
             HumanBytes(verified.bytes),
             HumanBytes(verified.of_bytes),
