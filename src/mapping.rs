@@ -61,6 +61,7 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("intercom", include_str!("../mappings/intercom.toml")),
     ("zammad", include_str!("../mappings/zammad.toml")),
     ("osticket", include_str!("../mappings/osticket.toml")),
+    ("jira", include_str!("../mappings/jira.toml")),
     ("mbox", include_str!("../mappings/mbox.toml")),
     ("csv", include_str!("../mappings/csv.toml")),
     ("json", include_str!("../mappings/json.toml")),

@@ -23,6 +23,7 @@ pub mod freescout;
 pub mod freshdesk;
 pub mod helpscout;
 pub mod intercom;
+pub mod jira;
 pub mod joined;
 pub mod json;
 pub mod mbox;
@@ -42,6 +43,7 @@ pub static SOURCES: &[&dyn Source] = &[
     &intercom::Intercom,
     &zammad::Zammad,
     &osticket::OsTicket,
+    &jira::Jira,
     &mbox::Mbox,
     &csv::Csv,
     &freescout::FreeScout,

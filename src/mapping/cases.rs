@@ -27,6 +27,7 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("intercom", include_str!("../../mappings/intercom.cases.toml")),
     ("zammad", include_str!("../../mappings/zammad.cases.toml")),
     ("osticket", include_str!("../../mappings/osticket.cases.toml")),
+    ("jira", include_str!("../../mappings/jira.cases.toml")),
     ("mbox", include_str!("../../mappings/mbox.cases.toml")),
     ("csv", include_str!("../../mappings/csv.cases.toml")),
     ("json", include_str!("../../mappings/json.cases.toml")),

@@ -892,7 +892,7 @@ fn a_mapping_that_is_not_there_names_the_built_in_ones() {
     let error = Mapping::load("no/such/file.toml").unwrap_err();
     assert!(
         error.report.contains(
-            "the built-in mappings are `zendesk`, `freshdesk`, `helpscout`, `intercom`, `zammad`, `osticket`, `mbox`, `csv`"
+            "the built-in mappings are `zendesk`, `freshdesk`, `helpscout`, `intercom`, `zammad`, `osticket`, `jira`, `mbox`, `csv`"
         ),
         "{}",
         error.report

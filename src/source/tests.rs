@@ -18,6 +18,7 @@ const SAMPLES: &[(&str, &[&str])] = &[
     ("intercom", &["intercom"]),
     ("zammad", &["zammad"]),
     ("osticket", &["osticket"]),
+    ("jira", &["jira"]),
     ("mbox", &["mbox"]),
     ("csv", &["csv", "csv-tickets"]),
     ("freescout", &["freescout"]),

@@ -33,7 +33,7 @@ fn completions_are_printed_for_every_shell() {
 fn built_in_mappings_are_listed_and_shown_and_can_be_used_as_files() {
     let place = Place::new();
     let list = place.run("mapping list").exits(0).stdout;
-    for name in ["zendesk", "intercom", "zammad", "osticket", "mbox", "csv"] {
+    for name in ["zendesk", "intercom", "zammad", "osticket", "jira", "mbox", "csv"] {
         assert!(list.lines().any(|line| line.starts_with(name)), "{list}");
         let text = place.run(&format!("mapping show {name}")).exits(0).stdout;
         place.write(&format!("{name}.toml"), text);

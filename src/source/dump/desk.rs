@@ -22,12 +22,15 @@ use crate::source::{ReadError, problem};
 const REMEMBERED_BYTES: u64 = 4 * 1024 * 1024;
 
 /// What a ticket or message is called its creation and its change by, in any help desk.
-const CREATED: &[&str] = &["created_at", "createdAt"];
-const UPDATED: &[&str] = &["updated_at", "updatedAt", "modifiedAt", "userUpdatedAt", "userModifiedAt"];
+const CREATED: &[&str] = &["created_at", "createdAt", "created"];
+const UPDATED: &[&str] = &["updated_at", "updatedAt", "modifiedAt", "userUpdatedAt", "userModifiedAt", "updated"];
 
 /// When an element was made and last changed, as far as it says.
 pub(super) fn created_at(object: &Map<String, Value>, dates: &Dates) -> (Option<Timestamp>, Option<Timestamp>) {
-    let time = |keys: &[&str]| keys.iter().find_map(|key| time_of(object.get(*key)?, dates).ok());
+    // Issues of Jira have everything in their fields.
+    let fields = object.get("fields").and_then(Value::as_object).unwrap_or(object);
+    let time =
+        |keys: &[&str]| keys.iter().find_map(|key| time_of(object.get(*key).or_else(|| fields.get(*key))?, dates).ok());
     (time(CREATED), time(UPDATED))
 }
 
