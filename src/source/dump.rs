@@ -26,7 +26,7 @@ use serde_json::{Map, Value, json};
 use crate::catalog::{self, Catalog, CatalogError};
 use crate::finding::codes;
 use crate::input::Input;
-use crate::record::{Oddity, Origin, Person, Place, Record};
+use crate::record::{Oddity, Origin, Person, Record};
 use crate::source::contacts::Contacts;
 use crate::source::csv::Dates;
 use crate::source::{Facts, Reader, Reading, SourceError};
@@ -233,17 +233,7 @@ fn indexed(
 
 /// What the pass found out and the catalog cannot count, as text to keep beside the index.
 fn notes(pass: &pass::Pass<'_>) -> String {
-    let oddities: Vec<Value> = pass
-        .oddities
-        .iter()
-        .map(|oddity| {
-            let line = match oddity.origin.place {
-                Place::Line(line) => line,
-                _ => 0,
-            };
-            json!([oddity.code, &*oddity.origin.file, line, oddity.message])
-        })
-        .collect();
+    let oddities = super::joined::noted(&pass.oddities);
     json!({"counts": pass.counts, "variants": pass.variants, "oddities": oddities}).to_string()
 }
 

@@ -436,17 +436,7 @@ impl Pass<'_> {
 
     /// What the catalog cannot count, as text to keep beside the index.
     fn notes(&self) -> String {
-        let oddities: Vec<Value> = self
-            .oddities
-            .iter()
-            .map(|oddity| {
-                let line = match oddity.origin.place {
-                    Spot::Line(line) => line,
-                    _ => 0,
-                };
-                json!([oddity.code, &*oddity.origin.file, line, oddity.message])
-            })
-            .collect();
+        let oddities = noted(&self.oddities);
         json!({"counts": self.counts, "oddities": oddities}).to_string()
     }
 }
@@ -512,6 +502,18 @@ fn facts(catalog: &Catalog, joins: &Joins, input: &Input, notes: &Value) -> Resu
         ("unreadable", number("unreadable")),
     ];
     Ok(Facts { records, counts, variants: Vec::new(), oddities })
+}
+
+/// Oddities of a pass as they are kept beside the index.
+pub(super) fn noted(oddities: &[Oddity]) -> Vec<Value> {
+    let note = |oddity: &Oddity| {
+        let line = match oddity.origin.place {
+            Spot::Line(line) => line,
+            _ => 0,
+        };
+        json!([oddity.code, &*oddity.origin.file, line, oddity.message])
+    };
+    oddities.iter().map(note).collect()
 }
 
 /// An oddity out of the notes.

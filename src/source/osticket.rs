@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use crate::catalog::Catalog;
 use crate::finding::codes;
 use crate::input::{Head, HeadFile, Input};
-use crate::record::{Oddity, Origin, Place};
+use crate::record::{Oddity, Origin};
 use crate::source::contacts::Contacts;
 use crate::source::csv::Dates;
 use crate::source::{Facts, Reader, Reading, Source, SourceError};
@@ -166,17 +166,7 @@ fn indexed(input: &Input, dates: &Dates, reading: &Reading<'_>) -> Result<(Catal
 
 /// What the pass found out and the catalog cannot count, as text to keep beside the index.
 fn notes(pass: &pass::Pass<'_>) -> String {
-    let oddities: Vec<Value> = pass
-        .oddities
-        .iter()
-        .map(|oddity| {
-            let line = match oddity.origin.place {
-                Place::Line(line) => line,
-                _ => 0,
-            };
-            json!([oddity.code, &*oddity.origin.file, line, oddity.message])
-        })
-        .collect();
+    let oddities = super::joined::noted(&pass.oddities);
     json!({
         "counts": pass.counts, "variants": pass.variants, "oddities": oddities, "layouts": pass.layouts,
         "example": pass.example,

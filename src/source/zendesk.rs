@@ -27,7 +27,7 @@ use serde_json::{Value, json};
 use crate::catalog::Catalog;
 use crate::finding::codes;
 use crate::input::{Head, Input};
-use crate::record::{Oddity, Origin, Place};
+use crate::record::{Oddity, Origin};
 use crate::source::contacts::Contacts;
 use crate::source::{Facts, Reader, Reading, Source, SourceError};
 
@@ -95,17 +95,7 @@ fn indexed(input: &Input, reading: &Reading<'_>) -> Result<Catalog, SourceError>
 /// What the pass found out and the catalog cannot count, as text to keep beside the index.
 fn notes(pass: &Pass<'_>) -> String {
     let totals = &pass.totals;
-    let oddities: Vec<Value> = pass
-        .oddities
-        .iter()
-        .map(|oddity| {
-            let line = match oddity.origin.place {
-                Place::Line(line) => line,
-                _ => 0,
-            };
-            json!([oddity.code, &*oddity.origin.file, line, oddity.message])
-        })
-        .collect();
+    let oddities = super::joined::noted(&pass.oddities);
     json!({
         "ticket_copies": totals.ticket_copies, "inner_comments": totals.inner_comments,
         "outer_comments": totals.outer_comments, "unlinked": totals.unlinked,
