@@ -19,10 +19,12 @@
 //! lets a source join what tokens left apart ([`Catalog::join_alike`]).
 
 use std::collections::{HashMap, VecDeque};
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 use crate::record::Seat;
 use crate::source::Order;
@@ -57,7 +59,7 @@ pub struct Catalog {
     /// Sealed, and not written down as such yet: counts are still kept.
     is_pending: bool,
     /// Deletes a temporary catalog when nobody reads it any more.
-    _temporary: Option<tempfile::TempPath>,
+    _temporary: Option<Arc<tempfile::TempPath>>,
 }
 
 /// Where a part of a record stands, and how it is ordered.
@@ -163,6 +165,24 @@ impl Catalog {
         Self::create(path, scratch, &key, None)
     }
 
+    /// The same sealed index once more, for look-ups by name on another OS thread.
+    ///
+    /// Notes and counts must be complete: nothing may be written to the index from here on.
+    pub fn another(&mut self) -> Result<Self, CatalogError> {
+        self.finish()?;
+        let path = PathBuf::from(self.db.path().unwrap_or_default());
+        let failed = |cause| CatalogError::Database { path: path.display().to_string(), cause };
+        // The first connection keeps its lock, which SQLite passes over in a file that does not change.
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let db = Connection::open_with_flags(address_of(&path), flags).map_err(failed)?;
+        db.execute_batch("PRAGMA cache_size = -4096;").map_err(failed)?;
+        let mut other = Self::of(db, path.parent().unwrap_or(Path::new(".")), None);
+        other.is_sealed = true;
+        other.mark = self.mark;
+        other._temporary.clone_from(&self._temporary);
+        Ok(other)
+    }
+
     fn of(db: Connection, scratch: &Path, temporary: Option<tempfile::TempPath>) -> Self {
         let runs = || Runs::new(scratch.to_owned());
         Self {
@@ -174,7 +194,7 @@ impl Catalog {
             unions: None,
             mark: 0,
             is_pending: false,
-            _temporary: temporary,
+            _temporary: temporary.map(Arc::new),
         }
     }
 
@@ -599,6 +619,26 @@ fn configure(db: &Connection) -> rusqlite::Result<()> {
     )
 }
 
+/// A file's address for SQLite, as one that nobody changes.
+fn address_of(path: &Path) -> String {
+    let mut address = String::from("file:");
+    let text = path.to_string_lossy();
+    if path.is_absolute() && !text.starts_with('/') {
+        // `C:\\` begins a path, and no host.
+        address.push_str("///");
+    }
+    for byte in text.bytes() {
+        match byte {
+            b'\\' if cfg!(windows) => address.push('/'),
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' | b':' => address.push(byte.into()),
+            byte => {
+                let _ = write!(address, "%{byte:02X}");
+            }
+        }
+    }
+    address + "?immutable=1"
+}
+
 fn is_sealed_for(db: &Connection, key: &str) -> bool {
     let value =
         |name: &str| db.query_row("SELECT value FROM meta WHERE name = ?1", [name], |row| row.get::<_, String>(0)).ok();
@@ -621,6 +661,11 @@ impl Groups {
     /// The catalog underneath, for look-ups by name.
     pub fn catalog(&self) -> &Catalog {
         &self.catalog
+    }
+
+    /// The catalog once more, for an OS thread of its own ([`Catalog::another`]).
+    pub fn another_catalog(&mut self) -> Result<Catalog, CatalogError> {
+        self.catalog.another()
     }
 
     /// Which groups are to be passed over: may be said while groups are already coming.
@@ -842,6 +887,27 @@ mod tests {
                     assert_eq!(passing.passed(), count - count / 5 - uncounted);
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_sealed_index_can_be_looked_into_from_several_os_threads_whatever_its_name() {
+        let scratch = tempfile::tempdir().unwrap();
+        for place in [None, Some("a b?c#d%20ä.ferry.index")] {
+            let place = place.map(|name| scratch.path().join(name));
+            let mut catalog = Catalog::open(place.as_deref(), scratch.path(), "k").unwrap();
+            for n in 0..1_000 {
+                catalog.put(n + 1, piece(n, 1)).unwrap();
+                catalog.put_named(n, Piece { kind: 5, ..piece(n, n as u64) }).unwrap();
+            }
+            catalog.seal().unwrap();
+            let mut groups = catalog.into_groups(Order::Oldest);
+            let others = [groups.another_catalog().unwrap(), groups.another_catalog().unwrap()];
+            let looking = others.map(|other| {
+                std::thread::spawn(move || (0..1_000).all(|n| other.named(n).unwrap()[0].offset == n as u64))
+            });
+            assert_eq!(groups.count(), 1_000);
+            assert!(looking.into_iter().all(|one| one.join().unwrap()));
         }
     }
 

@@ -20,6 +20,9 @@ use std::io::{self, Read, Seek, SeekFrom};
 use serde_json::Value;
 
 pub mod elements;
+mod sketch;
+
+pub use sketch::{Sketch, sketch};
 
 /// How deep a value may be nested. Real dumps stay under 20; `serde_json` stops at 128.
 pub const MAX_DEPTH: u32 = 120;

@@ -26,6 +26,7 @@ pub mod intercom;
 pub mod jira;
 pub mod joined;
 pub mod json;
+mod lanes;
 pub mod mbox;
 pub mod osticket;
 mod problem;

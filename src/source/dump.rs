@@ -29,7 +29,7 @@ use crate::input::Input;
 use crate::record::{Oddity, Origin, Person, Record};
 use crate::source::contacts::Contacts;
 use crate::source::csv::Dates;
-use crate::source::{Facts, Reader, Reading, SourceError};
+use crate::source::{Facts, Reader, Reading, SourceError, lanes};
 
 mod contacts;
 mod desk;
@@ -187,14 +187,14 @@ fn unlinked_key() -> i64 {
 }
 
 /// Opens an archive in this format.
-pub(super) fn open(format: &'static dyn Format, input: Input, reading: &Reading<'_>) -> Result<Reader, SourceError> {
+pub(super) fn open(format: &'static dyn Format, input: &Input, reading: &Reading<'_>) -> Result<Reader, SourceError> {
     let dates = Dates::of(None, reading)?;
-    let catalog = indexed(format, &input, &dates, reading)?;
+    let catalog = indexed(format, input, &dates, reading)?;
     let notes = catalog.noted("pass")?.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
-    let (facts, is_single) = facts(format, &catalog, &input, &notes)?;
+    let (facts, is_single) = facts(format, &catalog, input, &notes)?;
     let groups = catalog.into_groups(reading.order);
-    let passing = groups.passing();
-    Ok(Reader::new(facts, desk::Tickets::new(format, groups, input, dates, is_single)).passing(passing))
+    let make = |catalog| desk::Tickets::new(format, catalog, input.clone(), dates.clone(), is_single);
+    lanes::reader(format.name(), facts, input, groups, make)
 }
 
 /// The people whom an archive in this format lists.

@@ -53,7 +53,7 @@ impl Source for Freshdesk {
     }
 
     fn open(&self, input: Input, reading: &Reading<'_>) -> Result<Reader, SourceError> {
-        dump::open(&Freshdesk, input, reading)
+        dump::open(&Freshdesk, &input, reading)
     }
 
     fn people(&self, input: Input, reading: &Reading<'_>) -> Result<Option<Contacts>, SourceError> {

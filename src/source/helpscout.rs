@@ -54,7 +54,7 @@ impl Source for HelpScout {
     }
 
     fn open(&self, input: Input, reading: &Reading<'_>) -> Result<Reader, SourceError> {
-        dump::open(&HelpScout, input, reading)
+        dump::open(&HelpScout, &input, reading)
     }
 
     fn people(&self, input: Input, reading: &Reading<'_>) -> Result<Option<Contacts>, SourceError> {

@@ -53,7 +53,7 @@ impl Source for Intercom {
     }
 
     fn open(&self, input: Input, reading: &Reading<'_>) -> Result<Reader, SourceError> {
-        dump::open(&Intercom, input, reading)
+        dump::open(&Intercom, &input, reading)
     }
 
     fn people(&self, input: Input, reading: &Reading<'_>) -> Result<Option<Contacts>, SourceError> {

@@ -70,7 +70,7 @@ impl Source for Mbox {
         let facts = Facts { records: catalog.group_count()?, ..facts };
         let groups = catalog.into_groups(reading.order);
         let passing = groups.passing();
-        let records = read::records(self.name(), &input, groups, reading.shape, &zone);
+        let records = read::records(self.name(), &input, groups, reading.shape, &zone, facts.records);
         Ok(Reader::new(facts, records).passing(passing))
     }
 }
@@ -569,7 +569,7 @@ mod tests {
         assert!(catalog.is_sealed());
         std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(text.len() as u64 - 50).unwrap();
         let found: Vec<_> =
-            read::records("mbox", &input, catalog.into_groups(Order::Oldest), &shape, &TimeZone::UTC).collect();
+            read::records("mbox", &input, catalog.into_groups(Order::Oldest), &shape, &TimeZone::UTC, 1_000).collect();
         assert_eq!(found.len(), 2);
         assert!(found[0].is_ok());
         assert!(matches!(found[1], Err(ReadError::Truncated { .. })));

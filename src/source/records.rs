@@ -15,13 +15,14 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::catalog::{self, Catalog, Group, Groups, Piece};
+use crate::catalog::{self, Catalog, Group, Piece};
 use crate::finding::codes;
 use crate::input::{Head, Input, InputFile};
 use crate::json::elements::{Found, walk};
 use crate::json::{self, Members, Scanner};
 use crate::record::json::{Files, RECORD_KEYS, read};
 use crate::record::{Oddity, Origin, Record};
+use crate::source::lanes::{self, Answer, Maker};
 use crate::source::problem::Bounds;
 use crate::source::shelf::Shelf;
 use crate::source::{Facts, ReadError, Reader, Reading, Source, SourceError, problem};
@@ -81,11 +82,10 @@ impl Source for Records {
         let records = catalog.group_count()?;
         let duplicates = found.saturating_sub(records);
         let facts = Facts { records, counts: vec![("duplicates", duplicates)], ..Facts::default() };
-        let folders = input.files().iter().map(|file| files_beside(file, &input)).collect();
+        let folders: Arc<[Files]> = input.files().iter().map(|file| files_beside(file, &input)).collect();
         let groups = catalog.into_groups(reading.order);
-        let passing = groups.passing();
-        let records = Lines { groups, shelf: Shelf::new(input), folders };
-        Ok(Reader::new(facts, records).passing(passing))
+        let make = |_| Lines { shelf: Shelf::new(input.clone()), folders: Arc::clone(&folders) };
+        lanes::reader(RECORDS, facts, &input, groups, make)
     }
 }
 
@@ -248,34 +248,28 @@ fn index_file(
     Ok(walked.elements)
 }
 
-/// The records of an indexed archive.
+/// Makes records of an indexed archive.
 struct Lines {
-    groups: Groups,
     shelf: Shelf,
     /// Where the files of each file's records lie.
-    folders: Vec<Files>,
+    folders: Arc<[Files]>,
 }
 
-impl Iterator for Lines {
-    type Item = Result<Record, ReadError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let group = match self.groups.next()? {
-            Ok(group) => group,
-            Err(error) => {
-                let origin = Origin::whole(&Arc::from("the archive's index"));
-                return Some(Err(ReadError::Io { origin, cause: std::io::Error::other(error) }));
-            }
-        };
-        Some(self.record(&group).map(|mut record| {
+impl Maker for Lines {
+    fn record(&mut self, group: &Group) -> Option<Answer> {
+        Some(self.record_of(group).map(|mut record| {
             record.origin.seat = Some(Box::new(group.seat));
             record
         }))
     }
+
+    fn read(&self) -> u64 {
+        self.shelf.bytes_read
+    }
 }
 
 impl Lines {
-    fn record(&mut self, group: &Group) -> Result<Record, ReadError> {
+    fn record_of(&mut self, group: &Group) -> Result<Record, ReadError> {
         let piece = group
             .pieces
             .iter()

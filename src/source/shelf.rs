@@ -17,11 +17,13 @@ const OPEN_FILES: usize = 16;
 pub(crate) struct Shelf {
     pub input: Input,
     open: Vec<(u32, Portion)>,
+    /// How many bytes were read.
+    pub bytes_read: u64,
 }
 
 impl Shelf {
     pub(crate) fn new(input: Input) -> Self {
-        Self { input, open: Vec::new() }
+        Self { input, open: Vec::new(), bytes_read: 0 }
     }
 
     /// Where a piece stands.
@@ -50,6 +52,7 @@ impl Shelf {
         file.seek(SeekFrom::Start(piece.offset))?;
         let mut bytes = Vec::with_capacity(usize::try_from(piece.length).unwrap_or(0));
         file.take(piece.length).read_to_end(&mut bytes)?;
+        self.bytes_read += bytes.len() as u64;
         Ok(bytes)
     }
 

@@ -79,7 +79,7 @@ impl Source for Zammad {
     }
 
     fn open(&self, input: Input, reading: &Reading<'_>) -> Result<Reader, SourceError> {
-        dump::open(&Zammad, input, reading)
+        dump::open(&Zammad, &input, reading)
     }
 
     fn people(&self, input: Input, reading: &Reading<'_>) -> Result<Option<Contacts>, SourceError> {

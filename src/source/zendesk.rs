@@ -29,7 +29,7 @@ use crate::finding::codes;
 use crate::input::{Head, Input};
 use crate::record::{Oddity, Origin};
 use crate::source::contacts::Contacts;
-use crate::source::{Facts, Reader, Reading, Source, SourceError};
+use crate::source::{Facts, Reader, Reading, Source, SourceError, lanes};
 
 mod beside;
 mod contacts;
@@ -63,9 +63,9 @@ impl Source for Zendesk {
         let notes = catalog.noted("pass")?.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
         let (facts, totals, is_single) = facts(&catalog, &input, &notes)?;
         let groups = catalog.into_groups(reading.order);
-        let passing = groups.passing();
-        let records = records::Tickets::new(groups, input, is_single, totals.unlinked > totals.unlinked_bare);
-        Ok(Reader::new(facts, records).passing(passing))
+        let has_unlinked = totals.unlinked > totals.unlinked_bare;
+        let make = |catalog| records::Tickets::new(catalog, input.clone(), is_single, has_unlinked);
+        lanes::reader(self.name(), facts, &input, groups, make)
     }
 
     fn people(&self, input: Input, reading: &Reading<'_>) -> Result<Option<Contacts>, SourceError> {

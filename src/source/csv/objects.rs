@@ -84,6 +84,7 @@ impl Objects {
 }
 
 /// How dates are read, by a mapping's words for it.
+#[derive(Debug, Clone)]
 pub(in crate::source) struct Dates {
     style: DateStyle,
     order: Option<DayOrder>,

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::{Format, LIST, TICKET, kind, name_key, unlinked_key};
-use crate::catalog::{Catalog, CatalogError, Group, Groups, Piece};
+use crate::catalog::{Catalog, CatalogError, Group, Piece};
 use crate::content::Content;
 use crate::finding::codes;
 use crate::input::Input;
@@ -15,6 +15,7 @@ use crate::json::{self, Forgiven};
 use crate::record::{Entry, Oddity, Origin, Person, Record};
 use crate::source::csv::{Dates, person, persons};
 use crate::source::joined::{id_of, time_of};
+use crate::source::lanes::{Answer, Maker};
 use crate::source::shelf::Shelf;
 use crate::source::{ReadError, problem};
 
@@ -34,10 +35,10 @@ pub(super) fn created_at(object: &Map<String, Value>, dates: &Dates) -> (Option<
     (time(CREATED), time(UPDATED))
 }
 
-/// The records of an indexed archive, one by one.
+/// Makes records of an indexed archive.
 pub(super) struct Tickets {
     format: &'static dyn Format,
-    groups: Groups,
+    catalog: Catalog,
     shelf: Shelf,
     dates: Dates,
     directory: Directory,
@@ -48,32 +49,29 @@ pub(super) struct Tickets {
 impl Tickets {
     pub(super) fn new(
         format: &'static dyn Format,
-        groups: Groups,
+        catalog: Catalog,
         input: Input,
         dates: Dates,
         is_single: bool,
     ) -> Self {
-        Self { format, groups, shelf: Shelf::new(input), dates, directory: Directory::default(), is_single }
+        Self { format, catalog, shelf: Shelf::new(input), dates, directory: Directory::default(), is_single }
     }
 }
 
-impl Iterator for Tickets {
-    type Item = Result<Record, ReadError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let group = match self.groups.next()? {
-            Ok(group) => group,
-            Err(error) => return Some(Err(index_failed(&Origin::whole(&Arc::from("the archive's index")), error))),
-        };
+impl Maker for Tickets {
+    fn record(&mut self, group: &Group) -> Option<Answer> {
         if let Some(piece) = group.pieces.iter().find(|piece| piece.kind >= problem::FIRST) {
             return Some(Err(problem::unreadable(&mut self.shelf, piece, problem::ELEMENT)));
         }
-        let catalog = self.groups.catalog();
-        let mut desk = Desk::new(self.format, catalog, &mut self.shelf, &self.dates, &mut self.directory);
-        Some(desk.record(&group, self.is_single).map(|mut record| {
+        let mut desk = Desk::new(self.format, &self.catalog, &mut self.shelf, &self.dates, &mut self.directory);
+        Some(desk.record(group, self.is_single).map(|mut record| {
             record.origin.seat = Some(Box::new(group.seat));
             record
         }))
+    }
+
+    fn read(&self) -> u64 {
+        self.shelf.bytes_read
     }
 }
 

@@ -15,7 +15,7 @@ use crate::catalog::{self, Catalog, Piece};
 use crate::finding::codes;
 use crate::input::{Input, InputFile, Portion};
 use crate::json::elements::are_lines;
-use crate::json::{self, Fault, Members, Scanner, Span};
+use crate::json::{self, Fault, Members, Scanner, Sketch, Span};
 use crate::record::{Oddity, Origin};
 use crate::source::SourceError;
 use crate::source::csv::Dates;
@@ -272,7 +272,8 @@ impl<'a> Pass<'a> {
                 .and_then(|_| (&mut one).take(span.length).read_to_end(&mut bytes));
             read.map_err(|cause| SourceError::Io { path: walk.file.path.to_path_buf(), cause })?;
             let Some(object) = xml::object(&bytes) else { return self.problem(walk, problem::MALFORMED, span, 0) };
-            match self.element(walk, name, span, &object) {
+            let sorted = self.format.sort(&object, name, &walk.file.shown);
+            match self.element(walk, name, span, &object, sorted) {
                 Ok(()) | Err(Stop::Fault(_)) => Ok(()),
                 Err(Stop::Fatal(error)) => Err(error),
             }
@@ -333,8 +334,18 @@ impl<'a> Pass<'a> {
         match walk.scanner.value(ELEMENT_LIMIT) {
             Ok(span) => {
                 self.tell(span.offset)?;
+                if let Some(Sketch { object, is_whole }) = json::sketch(walk.scanner.bytes()) {
+                    let sorted = self.format.sort(&object, key, &walk.file.shown);
+                    // What people are called may stand deep in what describes them; what tickets and parts say does not matter here.
+                    if is_whole || matches!(sorted, Sort::Ticket(_) | Sort::Part { .. }) {
+                        return self.element(walk, key, span, &object, sorted);
+                    }
+                }
                 match json::parse(walk.scanner.bytes()) {
-                    Ok((Value::Object(object), _)) => self.element(walk, key, span, &object),
+                    Ok((Value::Object(object), _)) => {
+                        let sorted = self.format.sort(&object, key, &walk.file.shown);
+                        self.element(walk, key, span, &object, sorted)
+                    }
                     _ => Ok(self.problem(walk, problem::MALFORMED, span, 0)?),
                 }
             }
@@ -403,8 +414,14 @@ impl<'a> Pass<'a> {
     }
 
     /// Puts one element into the catalog.
-    fn element(&mut self, walk: &mut Walk<'a>, key: &str, span: Span, object: &Map<String, Value>) -> Result<(), Stop> {
-        let sorted = self.format.sort(object, key, &walk.file.shown);
+    fn element(
+        &mut self,
+        walk: &mut Walk<'a>,
+        key: &str,
+        span: Span,
+        object: &Map<String, Value>,
+        sorted: Sort,
+    ) -> Result<(), Stop> {
         let (created, updated) = created_at(object, self.dates);
         let piece = Piece {
             at: created.map_or(i64::MAX, Timestamp::as_second),
@@ -532,7 +549,8 @@ impl<'a> Pass<'a> {
                 Ok((Value::Object(object), _)) => object,
                 _ => continue,
             };
-            let is_wanted = match self.format.sort(&object, "", &walk.file.shown) {
+            let sorted = self.format.sort(&object, "", &walk.file.shown);
+            let is_wanted = match &sorted {
                 Sort::Ticket(id) => id.is_some(),
                 Sort::Part { owner, .. } => owner.is_some() || walk.link.is_some(),
                 Sort::Named { id, .. } => id.is_some(),
@@ -544,7 +562,7 @@ impl<'a> Pass<'a> {
             }
             found = true;
             from = walk.scanner.here();
-            match self.element(walk, "", span, &object) {
+            match self.element(walk, "", span, &object, sorted) {
                 Ok(()) | Err(Stop::Fault(_)) => {}
                 Err(Stop::Fatal(error)) => return Err(error),
             }

@@ -4,35 +4,19 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread;
 
 use jiff::tz::TimeZone;
 
-use crate::catalog::{CatalogError, Group, Groups, Piece};
+use crate::catalog::{Group, Groups, Piece};
 use crate::input::{Input, Portion};
 use crate::mail::conversation::{self, Message, Own};
 use crate::mail::header::Fields;
 use crate::mail::threads::flags;
 use crate::mail::{self, Mail, labels};
 use crate::record::{Origin, Record};
+use crate::source::lanes::{self, Answer, Lanes, Maker};
 use crate::source::mbox::{MESSAGE_BYTES, read_at};
 use crate::source::{ReadError, Shape};
-
-/// How many conversations travel together, so that OS threads are not woken for each.
-const BATCH: usize = 64;
-
-/// How many bytes of messages travel together, so that memory stays bounded.
-const BATCH_BYTES: u64 = 1 << 20;
-
-/// How many batches may wait at each end of an OS thread.
-const WAITING: usize = 2;
-
-/// More OS threads than this wait for the one that reads the index.
-const MOST_THREADS: usize = 4;
-
-/// Parsing is bounded in depth; this is plenty, whatever the platform's default.
-const STACK_BYTES: usize = 8 << 20;
 
 /// How much of a copy is looked at for its labels.
 const HEAD_BYTES: u64 = 64 * 1024;
@@ -40,12 +24,11 @@ const HEAD_BYTES: u64 = 64 * 1024;
 /// How much before a message is looked at for its separator line.
 const ENVELOPE_BYTES: u64 = 512;
 
-type Answer = Result<Record, ReadError>;
-
 /// Open files of the archive, the latest few.
 pub struct Files {
     input: Input,
     open: VecDeque<(u32, Portion)>,
+    bytes_read: u64,
 }
 
 impl Files {
@@ -53,11 +36,12 @@ impl Files {
 
     /// Opens nothing yet.
     pub fn new(input: Input) -> Self {
-        Self { input, open: VecDeque::new() }
+        Self { input, open: VecDeque::new(), bytes_read: 0 }
     }
 
     /// Reads a stretch of a file; fewer bytes when the file ends before.
     pub fn read(&mut self, file: u32, offset: u64, length: u64) -> io::Result<Vec<u8>> {
+        self.bytes_read += length;
         if let Some((_, open)) = self.open.iter_mut().find(|(number, _)| *number == file) {
             return read_at(open, offset, length);
         }
@@ -71,8 +55,8 @@ impl Files {
     }
 }
 
-/// What a worker needs to turn a group into a record.
-struct Worker {
+/// What an OS thread needs to turn a group into a record.
+pub struct Worker {
     source: &'static str,
     input: Input,
     files: Files,
@@ -80,133 +64,38 @@ struct Worker {
     zone: TimeZone,
 }
 
-/// Starts the OS threads and gives their records in the catalog's order.
-pub fn records(source: &'static str, input: &Input, groups: Groups, shape: &Shape, zone: &TimeZone) -> Records {
-    let count = thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
+/// Gives the records in the catalog's order, made on OS threads.
+pub fn records(
+    source: &'static str,
+    input: &Input,
+    groups: Groups,
+    shape: &Shape,
+    zone: &TimeZone,
+    count: u64,
+) -> impl Iterator<Item = Answer> + Send + use<> {
     let own = Arc::new(Own::new(&shape.own));
-    let mut lanes = Vec::new();
-    let mut outlets = VecDeque::new();
-    for number in 0..count {
-        let (job_sender, jobs) = sync_channel::<Vec<Group>>(WAITING);
-        let (answer_sender, answers) = sync_channel::<Vec<Answer>>(WAITING);
-        let worker = Worker {
-            source,
-            files: Files::new(input.clone()),
-            input: input.clone(),
-            own: Arc::clone(&own),
-            zone: zone.clone(),
-        };
-        let spawned = thread::Builder::new()
-            .name(format!("mbox-{number}"))
-            .stack_size(STACK_BYTES)
-            .spawn(move || worker.run(&jobs, &answer_sender));
-        if spawned.is_ok() {
-            lanes.push(job_sender);
-            outlets.push_back(answers);
-        }
-    }
-    let (end_sender, end) = sync_channel(1);
-    if !lanes.is_empty() {
-        // If this OS thread cannot be had, its end of the channels goes away, and the records end with an error.
-        let _ = thread::Builder::new().name("mbox-index".to_owned()).spawn(move || deal(groups, &lanes, &end_sender));
-    }
-    let file = input.files().first().map_or_else(|| Arc::from("-"), |file| Arc::clone(&file.shown));
-    Records { lanes: outlets, end, current: Vec::new().into_iter(), origin: Origin::whole(&file), is_done: false }
+    let worker = |_| Worker {
+        source,
+        files: Files::new(input.clone()),
+        input: input.clone(),
+        own: Arc::clone(&own),
+        zone: zone.clone(),
+    };
+    Lanes::new(source, input, groups, (0..lanes::useful(count)).map(worker).collect())
 }
 
-/// How dealing ended.
-enum End {
-    /// Every group was dealt.
-    Whole,
-    /// The index failed on the way.
-    Failed(CatalogError),
-}
-
-/// Deals batches of groups to the workers in turn.
-fn deal(groups: Groups, lanes: &[SyncSender<Vec<Group>>], end: &SyncSender<End>) {
-    let mut batch = Vec::with_capacity(BATCH);
-    let mut bytes = 0;
-    let mut lane = 0;
-    let mut outcome = End::Whole;
-    for group in groups {
-        let group = match group {
-            Ok(group) => group,
-            Err(error) => {
-                outcome = End::Failed(error);
-                break;
-            }
-        };
-        bytes += group.pieces.iter().map(|piece| piece.length).sum::<u64>();
-        batch.push(group);
-        if batch.len() >= BATCH || bytes >= BATCH_BYTES {
-            bytes = 0;
-            if lanes[lane].send(std::mem::take(&mut batch)).is_err() {
-                // Nobody reads any more.
-                return;
-            }
-            lane = (lane + 1) % lanes.len();
-        }
+impl Maker for Worker {
+    fn record(&mut self, group: &Group) -> Option<Answer> {
+        self.record_of(group).transpose()
     }
-    if !batch.is_empty() && lanes[lane].send(batch).is_err() {
-        return;
-    }
-    // The reader may be gone; then nobody needs to know.
-    let _ = end.send(outcome);
-}
 
-/// The records of an mbox, in order.
-pub struct Records {
-    /// The next batch comes from the first; then it goes to the back.
-    lanes: VecDeque<Receiver<Vec<Answer>>>,
-    end: Receiver<End>,
-    current: std::vec::IntoIter<Answer>,
-    origin: Origin,
-    is_done: bool,
-}
-
-impl Iterator for Records {
-    type Item = Answer;
-
-    fn next(&mut self) -> Option<Answer> {
-        loop {
-            if let Some(answer) = self.current.next() {
-                return Some(answer);
-            }
-            if self.is_done {
-                return None;
-            }
-            let lane = self.lanes.pop_front();
-            match lane.as_ref().and_then(|lane| lane.recv().ok()) {
-                Some(batch) => {
-                    self.current = batch.into_iter();
-                    self.lanes.extend(lane);
-                }
-                None => {
-                    // The lane whose turn it is has ended: so has everything, and it must say why.
-                    self.is_done = true;
-                    let cause = match self.end.recv() {
-                        Ok(End::Whole) => return None,
-                        Ok(End::Failed(error)) => io::Error::other(error),
-                        Err(_) => io::Error::other("a reading OS thread ended early"),
-                    };
-                    return Some(Err(ReadError::Io { origin: self.origin.clone(), cause }));
-                }
-            }
-        }
+    fn read(&self) -> u64 {
+        self.files.bytes_read
     }
 }
 
 impl Worker {
-    fn run(mut self, jobs: &Receiver<Vec<Group>>, answers: &SyncSender<Vec<Answer>>) {
-        for batch in jobs {
-            let batch = batch.into_iter().filter_map(|group| self.record(&group).transpose()).collect();
-            if answers.send(batch).is_err() {
-                return;
-            }
-        }
-    }
-
-    fn record(&mut self, group: &Group) -> Result<Option<Record>, ReadError> {
+    fn record_of(&mut self, group: &Group) -> Result<Option<Record>, ReadError> {
         let Some(first) = group.pieces.first() else { return Ok(None) };
         let mut messages: Vec<(i64, Message)> = Vec::with_capacity(group.pieces.len());
         for piece in &group.pieces {

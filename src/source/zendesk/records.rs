@@ -10,18 +10,19 @@ use super::beside::{self, Beside};
 use super::index::{self, ticket_key, unlinked_key};
 use super::people::{self, Directory, party_of, sender_of, text};
 use super::shape::{self, Kind, id_of, time_of};
-use crate::catalog::{Catalog, CatalogError, Group, Groups, Piece};
+use crate::catalog::{Catalog, CatalogError, Group, Piece};
 use crate::content::Content;
 use crate::finding::codes;
 use crate::input::Input;
 use crate::json::Forgiven;
 use crate::record::{Attachment, Body, Entry, Oddity, Origin, Person, Record, RecordId};
+use crate::source::lanes::{Answer, Maker};
 use crate::source::shelf::Shelf;
 use crate::source::{ReadError, problem};
 
-/// The records of an indexed archive, one by one.
+/// Makes records of an indexed archive.
 pub(super) struct Tickets {
-    groups: Groups,
+    catalog: Catalog,
     shelf: Shelf,
     directory: Directory,
     /// Whether comments that name no ticket belong to the only one.
@@ -31,24 +32,18 @@ pub(super) struct Tickets {
 }
 
 impl Tickets {
-    pub(super) fn new(groups: Groups, input: Input, is_single: bool, has_unlinked: bool) -> Self {
-        Self { groups, shelf: Shelf::new(input), directory: Directory::default(), is_single, has_unlinked }
+    pub(super) fn new(catalog: Catalog, input: Input, is_single: bool, has_unlinked: bool) -> Self {
+        Self { catalog, shelf: Shelf::new(input), directory: Directory::default(), is_single, has_unlinked }
     }
 }
 
-impl Iterator for Tickets {
-    type Item = Result<Record, ReadError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let group = match self.groups.next()? {
-            Ok(group) => group,
-            Err(error) => return Some(Err(index_failed(&self.shelf, None, error))),
-        };
+impl Maker for Tickets {
+    fn record(&mut self, group: &Group) -> Option<Answer> {
         if let Some(piece) = group.pieces.iter().find(|piece| piece.kind >= problem::FIRST) {
             return Some(Err(problem::unreadable(&mut self.shelf, piece, problem::ELEMENT)));
         }
         let mut desk = Desk {
-            catalog: self.groups.catalog(),
+            catalog: &self.catalog,
             shelf: &mut self.shelf,
             directory: &mut self.directory,
             is_single: self.is_single,
@@ -57,10 +52,14 @@ impl Iterator for Tickets {
             shown: HashSet::new(),
             oddities: Vec::new(),
         };
-        Some(desk.record(&group).map(|mut record| {
+        Some(desk.record(group).map(|mut record| {
             record.origin.seat = Some(Box::new(group.seat));
             record
         }))
+    }
+
+    fn read(&self) -> u64 {
+        self.shelf.bytes_read
     }
 }
 
