@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::catalog::{CatalogError, PassOver};
-use crate::input::{Head, Input};
+use crate::input::{Head, HeadFile, Input};
 use crate::record::{Oddity, Origin, Record, RecordId};
 use contacts::Contacts;
 
@@ -202,11 +202,11 @@ pub enum SourceError {
         known: String,
     },
     /// Several sources recognise it.
-    #[error("`{archive}` could be any of {candidates}")]
+    #[error("`{archive}` could be {candidates}")]
     Ambiguous {
         /// The archive as typed.
         archive: String,
-        /// The names of the sources.
+        /// The names of the sources, each with the files that it recognises.
         candidates: String,
     },
     /// It was said to be in a format that it is not in.
@@ -352,8 +352,39 @@ pub fn detect(archive: &str, head: &Head) -> Result<&'static dyn Source, SourceE
     match candidates[..] {
         [source] => Ok(source),
         [] => Err(SourceError::Unrecognised { archive: archive.to_owned(), known: names(SOURCES) }),
-        _ => Err(SourceError::Ambiguous { archive: archive.to_owned(), candidates: names(&candidates) }),
+        _ => Err(SourceError::Ambiguous { archive: archive.to_owned(), candidates: told_apart(head, &candidates) }),
     }
+}
+
+/// How many files of each source are named.
+const NAMED_FILES: usize = 3;
+
+/// The candidates with the files that each recognises by themselves: `zendesk` (`tickets.json`) or `mbox` (`a.mbox`, and 3 more).
+fn told_apart(head: &Head, candidates: &[&dyn Source]) -> String {
+    let mut seen: Vec<(usize, Vec<String>)> = candidates.iter().map(|_| (0, Vec::new())).collect();
+    for file in &head.files {
+        let alone = HeadFile { shown: file.shown.clone(), length: file.length, start: file.start.clone() };
+        let alone = Head { files: vec![alone] };
+        for (source, (count, names)) in candidates.iter().zip(&mut seen) {
+            if source.recognises(&alone) {
+                *count += 1;
+                if names.len() < NAMED_FILES {
+                    names.push(format!("`{}`", file.shown));
+                }
+            }
+        }
+    }
+    let told = candidates.iter().zip(seen).map(|(source, (count, mut names))| {
+        if count > names.len() {
+            names.push(format!("and {} more", count - names.len()));
+        }
+        match names.is_empty() {
+            // Only all files together look so.
+            true => format!("`{}`", source.name()),
+            false => format!("`{}` ({})", source.name(), names.join(", ")),
+        }
+    });
+    told.collect::<Vec<_>>().join(" or ")
 }
 
 fn names(sources: &[&dyn Source]) -> String {

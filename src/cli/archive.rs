@@ -253,7 +253,9 @@ pub fn failure_of(error: &SourceError) -> Failure {
         SourceError::Unrecognised { .. } => {
             Failure::of(Exit::Unusable, error).hint("if it is in one of them all the same, name it with `--format`")
         }
-        SourceError::Ambiguous { .. } => Failure::of(Exit::Unusable, error).hint("name the format with `--format`"),
+        SourceError::Ambiguous { .. } => Failure::of(Exit::Unusable, error).hint(
+            "name the files of one help desk only, or put them into a folder of their own; if all of it is one format, name that with `--format`",
+        ),
         SourceError::Shape { hint, .. } => Failure::of(Exit::Unusable, error).hint(hint),
         SourceError::Interrupted => Failure::of(Exit::Interrupted, error),
         SourceError::Io { cause, .. } => match cause.get_ref().and_then(|inner| inner.downcast_ref()) {

@@ -207,6 +207,80 @@ fn a_sample_cut_or_changed_anywhere_gives_errors_and_no_panic() {
     }
 }
 
+/// How often each file of a sample is damaged at random.
+const MUTANTS: usize = 6;
+
+/// A file damaged in one of the ways that parsers stumble over.
+fn mutated(whole: &[u8], other: &[u8], random: &mut fastrand::Rng) -> Vec<u8> {
+    let at = random.usize(..=whole.len());
+    let slice = |of: &[u8], random: &mut fastrand::Rng| -> Vec<u8> {
+        let from = random.usize(..=of.len());
+        of[from..(from + random.usize(..400)).min(of.len())].to_vec()
+    };
+    let inserted: Vec<u8> = match random.u8(..6) {
+        0 => {
+            let mut bytes = whole.to_vec();
+            for _ in 0..8.min(whole.len()) {
+                let at = random.usize(..bytes.len());
+                bytes[at] ^= 1 << random.u8(..8);
+            }
+            return bytes;
+        }
+        // The beginning of this file, and the end of another.
+        1 => return [&whole[..at], &other[random.usize(..=other.len())..]].concat(),
+        2 => slice(whole, random).repeat(random.usize(1..40)),
+        3 => ["[", "{\"a\":", "<a>", "(", "multipart/mixed;"][random.usize(..5)].repeat(1_000).into_bytes(),
+        4 => ["1e999", "-99999999999999999999", "0.1e-400", "NaN", "\\ud800"][random.usize(..5)].into(),
+        _ => {
+            let gone = slice(&whole[at..], random).len();
+            return [&whole[..at], &whole[at + gone..]].concat();
+        }
+    };
+    // Numbers in place of numbers, so that they are met as such.
+    let rest = whole[at..].iter().position(u8::is_ascii_digit).map_or(at, |found| at + found);
+    let end = whole[rest..].iter().position(|byte| !byte.is_ascii_digit()).map_or(whole.len(), |found| rest + found);
+    [&whole[..rest], &inserted[..], &whole[end..]].concat()
+}
+
+#[test]
+fn a_sample_damaged_at_random_gives_records_or_errors_and_no_panic() {
+    // The same damage on every run; fuzz targets look further.
+    let mut random = fastrand::Rng::with_seed(8);
+    for (source, folder, mapping) in samples() {
+        let place = tempfile::tempdir().unwrap();
+        let mut files: Vec<(PathBuf, Vec<u8>)> = Vec::new();
+        for entry in walkdir::WalkDir::new(sample(folder)).sort_by_file_name().into_iter().flatten() {
+            if entry.file_type().is_file() {
+                let path = place.path().join(entry.path().strip_prefix(sample(folder)).unwrap());
+                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+                let bytes = std::fs::read(entry.path()).unwrap();
+                std::fs::write(&path, &bytes).unwrap();
+                files.push((path, bytes));
+            }
+        }
+        for (path, whole) in &files {
+            for number in 0..MUTANTS {
+                let other = &files[random.usize(..files.len())].1;
+                let bytes = mutated(whole, other, &mut random);
+                std::fs::write(path, &bytes).unwrap();
+                let shown = format!("{}, mutant {number}", path.display());
+                let Ok(reader) = open(source, mapping.shape(), place.path(), Order::Oldest, None) else { continue };
+                let announced = reader.facts.records;
+                let records: Records = reader.collect();
+                assert_eq!(announced, records.len() as u64, "{shown}");
+                assert!(are_distinct(&ids(&records)), "{shown}");
+                // No input makes more work than it has bytes.
+                let size: usize = files.iter().map(|(_, bytes)| bytes.len()).sum::<usize>() + bytes.len();
+                assert!(records.len() <= size, "{shown}: {} records", records.len());
+                for record in records.into_iter().flatten() {
+                    mapping.convert(record);
+                }
+            }
+            std::fs::write(path, whole).unwrap();
+        }
+    }
+}
+
 #[test]
 fn real_archives_are_recognised_by_their_source_alone() {
     let Some(archives) = std::env::var_os("FOXFERRY_ARCHIVES").map(PathBuf::from) else {

@@ -23,6 +23,7 @@ mod kill;
 mod people;
 mod place;
 mod records;
+mod refusals;
 mod restore;
 mod resume;
 mod sandbox;
