@@ -54,7 +54,7 @@ impl Source for Jira {
     }
 
     fn open(&self, input: Input, reading: &Reading<'_>) -> Result<Reader, SourceError> {
-        dump::open(&Jira, input, reading)
+        dump::open(&Jira, &input, reading)
     }
 
     fn people(&self, input: Input, reading: &Reading<'_>) -> Result<Option<Contacts>, SourceError> {
