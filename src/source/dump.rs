@@ -91,6 +91,11 @@ pub(super) trait Format: Send + Sync {
         false
     }
 
+    /// Whether ids and times of tickets and parts stand at their top, so that the pass need not read what is long in them.
+    fn tells_at_the_top(&self) -> bool {
+        true
+    }
+
     /// The kinds of parts that tickets have, and what people call them.
     fn parts(&self) -> &'static [(u8, &'static str)] {
         &[(kind::MESSAGE, "messages")]

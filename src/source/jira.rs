@@ -85,6 +85,11 @@ impl Format for Jira {
         ["fields", "key", "body", "author", "accountId", "emailAddress", "displayName"].contains(&key)
     }
 
+    fn tells_at_the_top(&self) -> bool {
+        // Times stand in `fields`.
+        false
+    }
+
     fn sort(&self, object: &Map<String, Value>, _: &str, _: &str) -> Sort {
         let has = |key: &str| object.contains_key(key);
         if object.get("fields").is_some_and(Value::is_object) && (has("key") || has("id")) {

@@ -334,7 +334,9 @@ impl<'a> Pass<'a> {
         match walk.scanner.value(ELEMENT_LIMIT) {
             Ok(span) => {
                 self.tell(span.offset)?;
-                if let Some(Sketch { object, is_whole }) = json::sketch(walk.scanner.bytes()) {
+                if self.format.tells_at_the_top()
+                    && let Some(Sketch { object, is_whole }) = json::sketch(walk.scanner.bytes())
+                {
                     let sorted = self.format.sort(&object, key, &walk.file.shown);
                     // What people are called may stand deep in what describes them; what tickets and parts say does not matter here.
                     if is_whole || matches!(sorted, Sort::Ticket(_) | Sort::Part { .. }) {
