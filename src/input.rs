@@ -3,7 +3,7 @@
 //! Promises:
 //!
 //! - Files come in a stable order: as named, and inside a folder or container by path.
-//! - Symbolic links inside a folder are not followed, hidden files are not read.
+//! - Symbolic links inside a folder are not followed, hidden files are not read; folders of a Maildir++ are not hidden.
 //! - Nothing inside an archive chooses a path on this machine.
 
 use std::fs::File;
@@ -294,8 +294,9 @@ impl InputFile {
 }
 
 fn collect_folder(folder: &Path, files: &mut Vec<InputFile>) -> Result<(), InputError> {
-    let is_visible =
-        |entry: &walkdir::DirEntry| entry.depth() == 0 || !entry.file_name().to_string_lossy().starts_with('.');
+    let is_visible = |entry: &walkdir::DirEntry| {
+        entry.depth() == 0 || !entry.file_name().to_string_lossy().starts_with('.') || is_mail_folder(entry.path())
+    };
     // What `fetch-attachments` got for an archive is no part of it, wherever it lies.
     let is_theirs = |entry: &walkdir::DirEntry| {
         is_visible(entry) && !(entry.file_type().is_dir() && entry.path().join(crate::fetch::INDEX).is_file())
@@ -309,6 +310,13 @@ fn collect_folder(folder: &Path, files: &mut Vec<InputFile>) -> Result<(), Input
         }
     }
     Ok(())
+}
+
+/// What a mail folder holds; those of a Maildir++ begin with a dot, and are not hidden.
+const MAIL_FOLDER: [&str; 3] = ["cur", "new", "tmp"];
+
+fn is_mail_folder(folder: &Path) -> bool {
+    MAIL_FOLDER[..2].iter().any(|part| folder.join(part).is_dir())
 }
 
 /// The beginnings of an archive's files, all that detection may look at.

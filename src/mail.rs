@@ -6,7 +6,7 @@
 //! - Time and depth are bounded for any input; memory by a small multiple of the message.
 //! - Files are not decoded before they are wanted; [`leaf`] finds them again by their number.
 //!
-//! Sources of mail (`mbox`, later `maildir` and `eml`) cut messages out of their containers and leave
+//! Sources of mail (`mbox`, `maildir`, `eml`) cut messages out of their containers and leave
 //! the rest to this module: one message is read here, [`threads`] says which belong together, and
 //! [`conversation`] makes a record of them.
 //!
@@ -29,6 +29,7 @@ pub mod body;
 pub mod charset;
 pub mod conversation;
 pub mod date;
+pub mod folder;
 pub mod header;
 pub mod labels;
 pub mod mime;
@@ -173,6 +174,7 @@ impl Sent {
         }
         let (at, used) = match (received(), date::parse(envelope_date(envelope), zone).filter(is_sane)) {
             (Some(at), _) => (Some(at), "when it was received was used"),
+            (None, Some(at)) if envelope.starts_with(MAILDIR) => (Some(at), "the one in the file's name was used"),
             (None, Some(at)) => (Some(at), "the envelope's was used"),
             (None, None) if date.is_some() => (date, "nothing better is known"),
             (None, None) => (None, "no other is known"),
@@ -189,6 +191,9 @@ impl Sent {
 fn is_sane(at: &Timestamp) -> bool {
     (EARLIEST..LATEST).contains(&at.as_second())
 }
+
+/// What stands for the envelope line of a file of a Maildir, which has its time in its name.
+const MAILDIR: &[u8] = b"From maildir ";
 
 /// What follows the sender in `From ann@example.org Mon Jan 15 10:30:00 2024`.
 fn envelope_date(envelope: &[u8]) -> &[u8] {

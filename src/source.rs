@@ -27,7 +27,7 @@ pub mod jira;
 pub mod joined;
 pub mod json;
 mod lanes;
-pub mod mbox;
+pub mod mail;
 pub mod osticket;
 mod problem;
 pub mod records;
@@ -45,7 +45,9 @@ pub static SOURCES: &[&dyn Source] = &[
     &zammad::Zammad,
     &osticket::OsTicket,
     &jira::Jira,
-    &mbox::Mbox,
+    &mail::Mbox,
+    &mail::Maildir,
+    &mail::Eml,
     &csv::Csv,
     &freescout::FreeScout,
     &records::Records,
@@ -68,6 +70,11 @@ pub trait Source: Sync {
     /// May be called again for the same archive; two readers yield equal records.
     /// Fails only for what makes the archive as a whole unusable.
     fn open(&self, input: Input, reading: &Reading<'_>) -> Result<Reader, SourceError>;
+
+    /// The source whose built-in mapping serves this one, too; sources of one family take each other's mappings.
+    fn family(&self) -> &'static str {
+        self.name()
+    }
 
     /// The people whom the archive lists by themselves; `None`: archives of this format have no such list.
     ///
@@ -118,8 +125,8 @@ pub struct Shape {
     pub csv: csv::CsvShape,
     /// For the `json` source.
     pub json: joined::shape::Joins,
-    /// For the `mbox` source.
-    pub mail: mbox::MailShape,
+    /// For the sources of mail: `mbox`, `maildir`, `eml`.
+    pub mail: mail::MailShape,
 }
 
 impl Shape {
@@ -332,6 +339,14 @@ pub fn by_name(name: &str) -> Option<&'static dyn Source> {
     SOURCES.iter().copied().find(|source| source.name() == name)
 }
 
+/// The source whose built-in mapping serves the source of this name.
+pub fn family(name: &str) -> &str {
+    match by_name(name) {
+        Some(source) => source.family(),
+        None => name,
+    }
+}
+
 /// Finds the one source that recognises the archive.
 ///
 /// An archive of nothing but empty files goes by its names, and to `mbox` when they say nothing.
@@ -340,6 +355,7 @@ pub fn detect(archive: &str, head: &Head) -> Result<&'static dyn Source, SourceE
         let named = head.files.iter().find_map(|file| match file.extension().as_str() {
             "csv" | "tsv" => Some("csv"),
             "json" | "ndjson" | "jsonl" => Some("zendesk"),
+            "eml" | "emlx" => Some("eml"),
             _ => None,
         });
         return Ok(by_name(named.unwrap_or("mbox")).expect("built-in sources are in the list"));

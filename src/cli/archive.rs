@@ -99,11 +99,11 @@ impl Archive {
     /// The mapping: the operator's, or the built-in one for the format.
     pub fn mapping(&self, args: &ArchiveArgs) -> Result<Arc<Mapping>, Failure> {
         let made_of = self.made_of();
-        let name = args.mapping.as_deref().or(made_of.as_deref()).unwrap_or_else(|| self.source.name());
+        let name = args.mapping.as_deref().or(made_of.as_deref()).unwrap_or_else(|| self.source.family());
         let mapping = Mapping::load(name).map_err(|error| Failure::report(Exit::Unusable, error.report))?;
         // Records may have been made of any archive, and its mapping fits them.
         let is_for_all = self.source.name() == records::Records.name();
-        if mapping.source() != self.source.name() && !is_for_all {
+        if source::family(mapping.source()) != self.source.family() && !is_for_all {
             return Err(Failure::new(
                 Exit::Unusable,
                 format_args!(
@@ -124,7 +124,8 @@ impl Archive {
         if self.source.name() != records::Records.name() {
             return None;
         }
-        let name = records::made_of(&self.input.head().ok()?)?;
+        let made_of = records::made_of(&self.input.head().ok()?)?;
+        let name = source::family(&made_of).to_owned();
         Mapping::built_in().iter().any(|(known, _)| *known == name).then_some(name)
     }
 

@@ -318,7 +318,7 @@ impl Run<'_> {
 
     /// What was asked for, for the journal. No part of it is a secret: keys are never arguments.
     fn command(&self) -> String {
-        let mapping = self.args.archive.mapping.as_deref().unwrap_or_else(|| self.archive.source.name());
+        let mapping = self.args.archive.mapping.as_deref().unwrap_or_else(|| self.archive.source.family());
         let what = if self.args.people_only { " --people-only" } else { "" };
         format!("import {} --mapping {mapping}{what}", self.archive.shown)
     }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use crate::finding::codes;
 use crate::input::portion::Place;
 use crate::input::workbook::{Form, Workbook};
-use crate::input::{InputError, InputFile};
+use crate::input::{InputError, InputFile, MAIL_FOLDER};
 use crate::record::{Oddity, Origin};
 
 /// Members of one container; the largest help desks' dumps have a file for each of a few million tickets.
@@ -480,7 +480,12 @@ impl<'a> Members<'a> {
     /// In the order of a folder's files, without the folder that all of them lie in.
     fn sorted(mut self) -> Vec<InputFile> {
         let common = |files: &[InputFile]| {
-            let first = files.first()?.shown.split_once('/')?.0.to_owned() + "/";
+            let first = files.first()?.shown.split_once('/')?.0;
+            // What says that it is a Maildir, or which of its folders, stays.
+            if MAIL_FOLDER.contains(&first) || first.starts_with('.') {
+                return None;
+            }
+            let first = first.to_owned() + "/";
             files.iter().all(|file| file.shown.starts_with(&first)).then_some(first.len())
         };
         while let Some(length) = common(&self.files) {
@@ -506,9 +511,16 @@ fn plain(name: &str) -> String {
     parts.collect::<Vec<_>>().join("/")
 }
 
-/// Hidden files, as in folders, and what one system adds to every zip.
+/// Hidden files, as in folders, and what one system adds to every zip. A folder of a Maildir++ is not hidden.
 fn is_hidden(name: &str) -> bool {
-    name.split(['/', '\\']).any(|part| part == "__MACOSX" || part.starts_with('.') && !matches!(part, "." | ".."))
+    let mut parts = name.split(['/', '\\']).peekable();
+    while let Some(part) = parts.next() {
+        let is_mail_folder = parts.peek().is_some_and(|next| MAIL_FOLDER.contains(next));
+        if part == "__MACOSX" || part.starts_with('.') && !matches!(part, "." | "..") && !is_mail_folder {
+            return true;
+        }
+    }
+    false
 }
 
 fn ending(shown: &str) -> String {

@@ -57,6 +57,10 @@ pub struct Message {
     pub is_quoted: bool,
     /// Labels of other copies of it.
     pub more_labels: Vec<String>,
+    /// What the folders say that it and its copies lie in, where labels say nothing.
+    pub folders: Vec<System>,
+    /// What a Maildir's flags say, in words.
+    pub marks: Option<String>,
     /// Where other copies stand that differ in a few lines.
     pub near_copies: Vec<Origin>,
     /// Whether it hangs together with the others by subject and people only.
@@ -69,7 +73,7 @@ impl Message {
     }
 
     fn has(&self, system: System) -> bool {
-        self.labels().any(|label| labels::system(label) == Some(system))
+        self.folders.contains(&system) || self.labels().any(|label| labels::system(label) == Some(system))
     }
 
     /// Spam, trash and drafts; a copy in the inbox says that it is none of them.
@@ -86,9 +90,9 @@ impl Message {
 
 /// Makes one record of the messages of a conversation, oldest first; `None` without messages.
 ///
-/// `folder` is the file or folder they lay in, kept as a field. The record is `spam`, `trash` or
+/// `folder` is the file or folder that the first lay in, kept as a field. The record is `spam`, `trash` or
 /// `draft` only if every message is.
-pub fn record(source: &str, messages: Vec<Message>, own: &Own, folder: &str) -> Option<Record> {
+pub fn record(source: &str, messages: Vec<Message>, own: &Own, folder: Option<String>) -> Option<Record> {
     let first = messages.first()?;
     let standing = first.standing();
     let mut record = Record {
@@ -109,7 +113,9 @@ pub fn record(source: &str, messages: Vec<Message>, own: &Own, folder: &str) -> 
         fields: Map::new(),
         oddities: Vec::new(),
     };
-    record.fields.insert("folder".to_owned(), Value::String(folder.to_owned()));
+    if let Some(folder) = folder {
+        record.fields.insert("folder".to_owned(), Value::String(folder));
+    }
     for key in ["list_id", "mailing_list", "auto_submitted", "precedence", "x_spam_flag"] {
         if let Some(value) = messages.iter().find_map(|message| message.mail.fields.get(key)) {
             record.fields.insert(key.to_owned(), value.clone());
@@ -192,7 +198,10 @@ fn person(address: &Address, own: &Own) -> Person {
     }
 }
 
-fn push(record: &mut Record, message: Message, own: &Own) {
+fn push(record: &mut Record, mut message: Message, own: &Own) {
+    if let Some(marks) = message.marks.take() {
+        message.mail.fields.entry("mail_flags").or_insert(Value::String(marks));
+    }
     let mut odd = |code: &'static str, text: String| {
         record.oddities.push(Oddity { code, origin: message.origin.clone(), message: text });
     };

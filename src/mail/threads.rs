@@ -38,6 +38,8 @@ pub mod flags {
     pub const THREADED: u8 = 1 << 5;
     /// With [`COPY`]: the copy differs in a few lines.
     pub const NEARLY: u8 = 1 << 6;
+    /// The message has a file of its own.
+    pub const ALONE: u8 = 1 << 7;
 }
 
 /// How many earlier messages of one subject are looked at.
@@ -133,6 +135,8 @@ pub struct Met<'a> {
     pub length: u64,
     /// Whether it is over the size limit.
     pub is_too_large: bool,
+    /// Whether it has a file of its own.
+    pub is_alone: bool,
 }
 
 /// Reads a piece's bytes again, at most as many as said.
@@ -224,13 +228,14 @@ impl Threads {
             file: met.file,
             offset: met.offset,
             length: met.length,
+            kind: if met.is_alone { flags::ALONE } else { 0 },
             ..Piece::default()
         };
         self.tokens.clear();
         if met.is_too_large {
             // It cannot be read, so it must not bring down the conversation it may belong to.
             self.counts.too_large += 1;
-            piece.kind = flags::TOO_LARGE;
+            piece.kind |= flags::TOO_LARGE;
             return self.push(piece);
         }
         piece.same = match mail::raw_message_id(&headers) {

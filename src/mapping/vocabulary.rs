@@ -45,6 +45,7 @@ const ONLY: &[(&str, &str, &[&str])] = &[
 /// The words that can stand under a path; nothing, if any can.
 pub(super) fn only(source: &str, path: &[String]) -> Option<&'static [&'static str]> {
     let path = path.join(".");
+    let source = crate::source::family(source);
     let known = ONLY.iter().find(|(of, known, _)| (*of == source || *of == "*") && *known == path);
     known.map(|(_, _, words)| *words)
 }

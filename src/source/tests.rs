@@ -20,6 +20,8 @@ const SAMPLES: &[(&str, &[&str])] = &[
     ("osticket", &["osticket"]),
     ("jira", &["jira"]),
     ("mbox", &["mbox"]),
+    ("maildir", &["maildir"]),
+    ("eml", &["eml"]),
     ("csv", &["csv", "csv-tickets"]),
     ("freescout", &["freescout"]),
     ("records", &["records"]),
@@ -35,7 +37,7 @@ pub(super) fn sample(name: &str) -> PathBuf {
 fn mapping_of(source: &str, folder: &str) -> Mapping {
     let name = match source {
         "json" => sample(folder).join("desk.toml").to_string_lossy().into_owned(),
-        name => name.to_owned(),
+        name => crate::source::family(name).to_owned(),
     };
     Mapping::load(&name).unwrap_or_else(|error| panic!("{}", error.report))
 }
@@ -295,6 +297,7 @@ fn real_archives_are_recognised_by_their_source_alone() {
         ("intercom", "intercom"),
         ("zammad", "zammad"),
         ("mbox", "mbox"),
+        ("eml", "eml"),
     ] {
         let folder = archives.join(folder);
         if !folder.is_dir() {

@@ -54,7 +54,7 @@ fn told(ran: &Ran) -> Vec<String> {
 
 #[test]
 fn a_packed_sample_is_imported_as_its_folder_is() {
-    for name in ["zendesk", "freshdesk", "helpscout", "osticket", "jira", "mbox", "csv"] {
+    for name in ["zendesk", "freshdesk", "helpscout", "osticket", "jira", "mbox", "maildir", "eml", "csv"] {
         let place = Place::new();
         zip(&sample(name), &place.path().join("packed.zip"));
         tar_gz(&sample(name), &place.path().join("packed.tar.gz"));

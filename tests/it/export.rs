@@ -233,12 +233,14 @@ fn tables_come_back_equal() {
 fn mails_come_back_equal() {
     let place = Place::new();
     let sandbox = filled(&place);
-    Ran::of(&mut export(&place, &sandbox, "--format mbox -o mail.mbox")).exits(0);
-    let second = Sandbox::start(&place, &[]);
-    let options = "--mapping freescout-mbox --journal back.ferry";
-    let ran = Ran::of(&mut second.import(&place, &place.path().join("mail.mbox"), options)).exits(0);
-    assert_eq!(ran.sums().done, sandbox.count("conversations"), "{}", ran.stderr);
-    assert_equal(&essence(&place, &sandbox), &essence(&place, &second));
+    for (format, out) in [("mbox", "mail.mbox"), ("maildir", "mail")] {
+        Ran::of(&mut export(&place, &sandbox, &format!("--format {format} -o {out}"))).exits(0);
+        let second = Sandbox::start(&place, &[]);
+        let options = format!("--mapping freescout-mbox --journal back-{format}.ferry");
+        let ran = Ran::of(&mut second.import(&place, &place.path().join(out), &options)).exits(0);
+        assert_eq!(ran.sums().done, sandbox.count("conversations"), "{format}: {}", ran.stderr);
+        assert_equal(&essence(&place, &sandbox), &essence(&place, &second));
+    }
 }
 
 fn backup(place: &Place, sandbox: &Sandbox, words: &str) -> Command {

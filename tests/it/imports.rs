@@ -7,7 +7,9 @@ use crate::place::{Place, Ran, Sandbox, mbox_of, sample};
 #[test]
 fn the_samples_move_into_a_sandbox_without_server_or_key() {
     let place = Place::new();
-    for name in ["zendesk", "freshdesk", "helpscout", "intercom", "zammad", "osticket", "jira", "mbox", "csv"] {
+    for name in
+        ["zendesk", "freshdesk", "helpscout", "intercom", "zammad", "osticket", "jira", "mbox", "maildir", "eml", "csv"]
+    {
         let checked = Ran::of(place.command(["check"]).arg(sample(name))).sums();
         let ran = Ran::of(place.command(["import", "--sandbox"]).arg(sample(name)));
         let sums = ran.sums();

@@ -5,7 +5,7 @@ use crate::place::{Place, Ran, mbox_of, sample};
 #[test]
 fn the_samples_are_described_as_json() {
     let place = Place::new();
-    for name in ["zendesk", "mbox", "csv"] {
+    for name in ["zendesk", "mbox", "maildir", "eml", "csv"] {
         let ran = Ran::of(place.command(["inspect", "--json"]).arg(sample(name))).exits(0);
         insta::assert_json_snapshot!(format!("inspect_{name}"), ran.json());
         assert_eq!(ran.stderr, "", "{name}");

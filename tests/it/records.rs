@@ -68,7 +68,7 @@ fn settle(value: &mut Value) {
 
 #[test]
 fn records_that_come_through_a_pipe_give_the_same_as_the_archive_itself() {
-    for name in ["zendesk", "mbox", "csv", "csv-tickets"] {
+    for name in ["zendesk", "mbox", "maildir", "eml", "csv", "csv-tickets"] {
         let place = Place::new();
         let direct = Sandbox::start(&place, &[]);
         let ran = Ran::of(&mut direct.import(&place, &sample(name), "--concurrency 1 --journal a.ferry"));

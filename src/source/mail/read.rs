@@ -11,11 +11,12 @@ use crate::catalog::{Group, Groups, Piece};
 use crate::input::{Input, Portion};
 use crate::mail::conversation::{self, Message, Own};
 use crate::mail::header::Fields;
+use crate::mail::labels::System;
 use crate::mail::threads::flags;
 use crate::mail::{self, Mail, labels};
 use crate::record::{Origin, Record};
 use crate::source::lanes::{self, Answer, Lanes, Maker};
-use crate::source::mbox::{MESSAGE_BYTES, read_at};
+use crate::source::mail::{MESSAGE_BYTES, find, read_at};
 use crate::source::{ReadError, Shape};
 
 /// How much of a copy is looked at for its labels.
@@ -116,29 +117,38 @@ impl Worker {
             }
             let (before, bytes) = bytes.split_at(before as usize);
             let is_repeated = messages.iter().any(|(same, _)| *same == piece.same);
-            let message = self.message(piece, envelope(before), bytes, is_repeated, origin);
+            let message = self.message(piece, before, bytes, is_repeated, origin);
             messages.push((piece.same, message));
         }
         for piece in group.pieces.iter().filter(|piece| piece.kind & flags::COPY != 0) {
             let head = self.files.read(piece.file, piece.offset, piece.length.min(HEAD_BYTES));
             let head = head.map_err(|cause| ReadError::Io { origin: self.origin(piece), cause })?;
             let Some((_, message)) = messages.iter_mut().find(|(same, _)| *same == piece.same) else { continue };
-            add_labels(message, &head);
+            if !add_labels(message, &head) {
+                message.folders.extend(self.standing(piece));
+            }
             if piece.kind & flags::NEARLY != 0 {
-                message.near_copies.push(Origin::byte(&self.input.files()[piece.file as usize].shown, piece.offset));
+                message.near_copies.push(self.origin(piece));
             }
         }
-        let folder = Arc::clone(&self.input.files()[first.file as usize].shown);
+        let shown = &self.input.files()[first.file as usize].shown;
+        let folder = if is_alone(first) { find::folder(shown) } else { Some(shown.to_string()) };
         let messages = messages.into_iter().map(|(_, message)| message).collect();
-        let mut record = conversation::record(self.source, messages, &self.own, &folder);
+        let mut record = conversation::record(self.source, messages, &self.own, folder);
         if let Some(record) = &mut record {
             record.origin.seat = Some(Box::new(group.seat));
         }
         Ok(record)
     }
 
-    fn message(&self, piece: &Piece, envelope: &[u8], bytes: &[u8], is_repeated: bool, origin: Origin) -> Message {
-        let is_quoted = !is_mboxcl2(bytes);
+    fn message(&self, piece: &Piece, before: &[u8], bytes: &[u8], is_repeated: bool, origin: Origin) -> Message {
+        let file = &self.input.files()[piece.file as usize];
+        let envelope = match is_alone(piece) {
+            true => Cow::Owned(find::envelope(&file.shown, before)),
+            false => Cow::Borrowed(find::last_line(before)),
+        };
+        let envelope = &*envelope;
+        let is_quoted = !is_alone(piece) && !is_mboxcl2(bytes);
         let content_id = (piece.kind & flags::NO_ID != 0).then(|| mail::content_id(bytes, envelope));
         let repeated = is_repeated.then(|| mail::body_hash(bytes));
         let bytes = if is_quoted { mail::unquote(bytes) } else { Cow::Borrowed(bytes) };
@@ -148,7 +158,7 @@ impl Worker {
             // The same id on another text: another message.
             id = format!("{id}~{}", &hash.to_hex()[..8]);
         }
-        let file = &self.input.files()[piece.file as usize];
+        let is_labelled = !mail.labels.is_empty();
         Message {
             sent,
             mail,
@@ -160,20 +170,29 @@ impl Worker {
             is_quoted,
             more_labels: Vec::new(),
             near_copies: Vec::new(),
+            // Labels say it of each mail; a folder does where there are none.
+            folders: if is_labelled { Vec::new() } else { self.standing(piece) },
+            marks: find::marks(&file.shown).filter(|_| is_alone(piece)),
             is_joined: piece.kind & flags::JOINED != 0,
         }
     }
 
     fn origin(&self, piece: &Piece) -> Origin {
-        Origin::byte(&self.input.files()[piece.file as usize].shown, piece.offset)
+        let shown = &self.input.files()[piece.file as usize].shown;
+        if is_alone(piece) { Origin::whole(shown) } else { Origin::byte(shown, piece.offset) }
+    }
+
+    /// What the names of its folder and file say.
+    fn standing(&self, piece: &Piece) -> Vec<System> {
+        let files = self.input.files();
+        // The only file was meant as it is, whatever it is called.
+        if files.len() == 1 { Vec::new() } else { find::standing(&files[piece.file as usize].shown, !is_alone(piece)) }
     }
 }
 
-/// The separator line that the bytes before a message end with.
-fn envelope(before: &[u8]) -> &[u8] {
-    let line = before.strip_suffix(b"\n").unwrap_or(before);
-    let start = memchr::memrchr(b'\n', line).map_or(0, |at| at + 1);
-    line[start..].trim_ascii_end()
+/// Whether the message has a file of its own.
+fn is_alone(piece: &Piece) -> bool {
+    piece.kind & flags::ALONE != 0
 }
 
 /// Whether the message stands unquoted: it was counted, and has a line that would have been quoted.
@@ -182,12 +201,14 @@ fn is_mboxcl2(message: &[u8]) -> bool {
         && Fields::of_message(message).any(|field| field.name.eq_ignore_ascii_case(b"Content-Length"))
 }
 
-/// Gives a message the labels of its copy: Gmail labels each separately.
-fn add_labels(message: &mut Message, copy: &[u8]) {
+/// Gives a message the labels of its copy: Gmail labels each separately. Says whether there are any.
+fn add_labels(message: &mut Message, copy: &[u8]) -> bool {
     let raw = Fields::of_message(copy).find(|field| field.name.eq_ignore_ascii_case(b"X-Gmail-Labels"));
+    let is_labelled = raw.is_some();
     for label in raw.map(|field| labels::split(field.value)).unwrap_or_default() {
         if !message.mail.labels.contains(&label) && !message.more_labels.contains(&label) {
             message.more_labels.push(label);
         }
     }
+    is_labelled
 }
