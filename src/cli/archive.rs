@@ -88,7 +88,7 @@ impl Archive {
 
     /// The shape that the mapping describes, if there is a mapping.
     pub fn shape(&self, args: &ArchiveArgs) -> Result<Shape, Failure> {
-        let has_built_in = || Mapping::built_in().iter().any(|(known, _)| *known == self.source.name());
+        let has_built_in = || Mapping::built_in().iter().any(|(known, _)| *known == self.source.family());
         if args.mapping.is_some() || has_built_in() {
             Ok(self.mapping(args)?.shape().clone())
         } else {
