@@ -1,6 +1,6 @@
 //! Conversations read from a running FreeScout: all of them, or those that a journal has brought there.
 //!
-//! A task walks the list several pages at a time, as a backup does ([`crate::backup::walk`]), so that what is there throughout is
+//! A task walks the list several pages at a time, as a backup does (`backup::walk`), so that what is there throughout is
 //! read exactly once while others come and go, and fetches attachments meanwhile; whoever writes takes conversations
 //! from a channel, in the list's order. All requests are under one limit, are repeated when FreeScout does not
 //! answer, and nothing is ever written to it.

@@ -4,7 +4,7 @@
 //! whole, in parts that fit, in the sheet `long texts`. Rows beyond 1,048,575 go on in a further sheet. Rows wait in
 //! temporary files, not in memory.
 //!
-//! The XML is written here ([`part`]): what these sheets need of the format is little, and a full disk must be an error.
+//! The XML is written here (`xlsx::part`): what these sheets need of the format is little, and a full disk must be an error.
 
 use std::fs::File;
 use std::io::{self, Seek as _, Write};

@@ -1,6 +1,6 @@
 //! The sources of mail: `mbox`, `maildir` and `eml`, which differ in how messages are found and in nothing else.
 //!
-//! One pass finds the messages ([`find`], [`split`]) and indexes their headers (`mail::threads`); conversations are then
+//! One pass finds the messages (`mail::find`, `mail::split`) and indexes their headers (`mail::threads`); conversations are then
 //! read back by position, parsed on OS threads and given out in order. A message counts once however
 //! often it stands in the archive. Whatever an archive is called by, every kind of mail in it is read: a tree of mbox files
 //! with `.eml` files and a Maildir between them is one archive. Files that are no mail are left out, each with a finding.
