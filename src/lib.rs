@@ -20,6 +20,7 @@
 pub mod anonymise;
 pub mod backup;
 pub mod catalog;
+pub mod cell;
 pub mod check;
 pub mod content;
 pub mod conversation;

@@ -10,6 +10,7 @@
 use std::collections::HashMap;
 use std::io::{self, Write};
 
+use crate::cell::{guarded, unguarded};
 use crate::mapping::stored_address;
 
 /// A larger file is not one that anybody has reviewed.
@@ -162,7 +163,7 @@ pub fn read(bytes: &[u8]) -> Result<Vec<Row>, Vec<RosterFault>> {
             }
         };
         let line = record.position().map_or(1, |at| lines.at(at.byte()));
-        let cell = |name: &str| column(name).and_then(|at| record.get(at)).map_or("", |cell| undefused(cell.trim()));
+        let cell = |name: &str| column(name).and_then(|at| record.get(at)).map_or("", |cell| unguarded(cell.trim()));
         let role = cell("role");
         let (address, name) = (cell("address"), cell("name"));
         if record.iter().all(|cell| cell.trim().is_empty()) {
@@ -286,22 +287,6 @@ fn meant(word: &str) -> Option<&'static str> {
     }
 }
 
-/// What makes a spreadsheet program take a cell for a formula.
-const FORMULA_STARTS: &[char] = &['=', '+', '-', '@', '\t', '\r'];
-
-/// A cell that no spreadsheet program takes for a formula.
-fn defused(cell: &str) -> String {
-    // What begins with an apostrophe by itself gets one more, so that reading takes away the right one.
-    if cell.starts_with(FORMULA_STARTS) || cell.starts_with('\'') { format!("'{cell}") } else { cell.to_owned() }
-}
-
-fn undefused(cell: &str) -> &str {
-    match cell.strip_prefix('\'') {
-        Some(rest) if rest.starts_with(FORMULA_STARTS) || rest.starts_with('\'') => rest,
-        _ => cell,
-    }
-}
-
 /// One row as it is written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Entry {
@@ -342,7 +327,7 @@ pub fn write(to: impl Write, entries: impl Iterator<Item = Entry>) -> io::Result
         cells.extend([text(first_seen), text(last_seen), text(entry.old_role), text(entry.old_id)]);
         cells.push(one_line(&names.join("; ")));
         cells.push(others.join(ADDRESS_SEPARATOR));
-        csv.write_record(cells.iter().map(|cell| defused(cell)))?;
+        csv.write_record(cells.iter().map(|cell| guarded(cell).into_owned()))?;
     }
     csv.flush()
 }

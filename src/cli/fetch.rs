@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use foxferry::cell::guarded;
 use foxferry::fetch::{self, AuthHost, Cache, Credentials, FetchError, HostSums, Options, Sums, Told, Wanted};
 use foxferry::upload::Stop;
 use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -16,7 +17,6 @@ use serde_json::{Value, json};
 use crate::cli::archive::{self, Archive};
 use crate::cli::exit::{Exit, Failure, chain};
 use crate::cli::interrupt::{self, Interrupt};
-use crate::cli::ledger::defused;
 use crate::cli::screen::{Screen, shortened};
 use crate::cli::terminal::span;
 use crate::cli::{ArchiveArgs, SelectionArgs, rate};
@@ -354,7 +354,7 @@ impl FailedList {
         match self {
             Self::Csv(table) => {
                 let status = status.map(|status| status.to_string()).unwrap_or_default();
-                let cells = [record, name, &address, &status, reason].map(defused);
+                let cells = [record, name, &address, &status, reason].map(guarded);
                 let mut table = table.lock().unwrap_or_else(PoisonError::into_inner);
                 let _ = table.write_record(cells.iter().map(|cell| cell.as_bytes()));
             }

@@ -1,9 +1,9 @@
 //! `foxferry ledger`: the table of old and new ids, for spreadsheets and redirects.
 
-use std::borrow::Cow;
 use std::io::{self, Write};
 
 use clap::{Args, ValueEnum};
+use foxferry::cell::guarded;
 use foxferry::journal::{LedgerRow, Reader};
 use serde_json::json;
 
@@ -103,38 +103,13 @@ fn csv_row<W: Write>(table: &mut csv::Writer<W>, row: &LedgerRow, target: &str) 
     let url = page(target, row).unwrap_or_default();
     let origin = row.origin.to_string();
     table.write_record([
-        &*defused(&row.id.source),
-        &defused(&row.id.original),
+        &*guarded(&row.id.source),
+        &guarded(&row.id.original),
         &number(row.conversation),
         &number(row.number),
-        &defused(&url),
+        &guarded(&url),
         state(row),
-        &defused(&origin),
+        &guarded(&origin),
     ])?;
     Ok(())
-}
-
-/// A text that no spreadsheet runs as a formula.
-pub(super) fn defused(text: &str) -> Cow<'_, str> {
-    let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    if is_formula { Cow::Owned(format!("'{text}")) } else { Cow::Borrowed(text) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_text_is_a_formula() {
-        for (text, expected) in [
-            ("4711", "4711"),
-            ("=1+1", "'=1+1"),
-            ("-5", "'-5"),
-            ("@SUM(A1)", "'@SUM(A1)"),
-            ("a,b", "a,b"),
-            ("=HYPERLINK(\"x\",\"y\")", "'=HYPERLINK(\"x\",\"y\")"),
-        ] {
-            assert_eq!(defused(text), expected);
-        }
-    }
 }

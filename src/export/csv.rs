@@ -17,6 +17,7 @@ use super::hub::{Exported, Site};
 use super::output::Staged;
 use super::table::{self, About, Cell, Columns, Kind};
 use super::{ExportError, Exporter, Form, LongCells, Notes, Options, Writer};
+use crate::cell::{guarded, needs_guard};
 use crate::finding::codes;
 use crate::freescout::wire;
 
@@ -123,7 +124,8 @@ impl Sheet {
             file.write_all("\u{FEFF}".as_bytes()).map_err(failed)?;
         }
         let mut out = ::csv::WriterBuilder::new().terminator(::csv::Terminator::CRLF).from_writer(file);
-        let header = columns.names.iter().map(|name| if options.is_defused { guarded(name) } else { name.clone() });
+        let header =
+            columns.names.iter().map(|name| if options.is_defused { guarded(name).into_owned() } else { name.clone() });
         out.write_record(header).map_err(|cause| failed(cause.into()))?;
         Ok(Self {
             kind,
@@ -229,27 +231,9 @@ pub(super) fn split(text: &str, room: usize) -> (&str, &str) {
     text.split_at(end.map_or(text.len(), |(at, _)| at))
 }
 
-/// Whether a spreadsheet might take a cell for a formula, or whether it begins with our guard itself.
-fn needs_guard(text: &str) -> bool {
-    text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '\'', '＝', '＋', '－', '＠'])
-}
-
-fn guarded(text: &str) -> String {
-    if needs_guard(text) { format!("'{text}") } else { text.to_owned() }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn guards_are_reversible() {
-        for text in ["=1+1", "+49 30", "-", "@a", "\tx", "'quoted", "''", "plain", "", "＝1"] {
-            let cell = guarded(text);
-            assert!(!cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']), "{cell:?}");
-            assert_eq!(cell.strip_prefix('\'').unwrap_or(&cell), text);
-        }
-    }
 
     #[test]
     fn a_cut_cell_just_fits_whatever_it_holds() {
