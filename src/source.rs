@@ -39,12 +39,12 @@ pub mod zendesk;
 /// Every source, in the order in which they are asked.
 pub static SOURCES: &[&dyn Source] = &[
     &zendesk::Zendesk,
-    &freshdesk::Freshdesk,
-    &helpscout::HelpScout,
-    &intercom::Intercom,
-    &zammad::Zammad,
+    &freshdesk::SOURCE,
+    &helpscout::SOURCE,
+    &intercom::SOURCE,
+    &zammad::SOURCE,
     &osticket::OsTicket,
-    &jira::Jira,
+    &jira::SOURCE,
     &mail::Mbox,
     &mail::Maildir,
     &mail::Eml,

@@ -16,7 +16,7 @@
 //! 1. [`Format::sort`] says what an element is by its keys, [`Format::opens`] and [`Format::is_of_element`] tell pages from
 //!    elements, [`Format::record`] puts a record together with what the [`Desk`] looks up. The other methods have
 //!    defaults: what belongs to a ticket without saying so, what people are also called, what is odd about an archive.
-//! 2. `Source` asks [`any_object`] for detection, and hands over to [`open`] and [`people`].
+//! 2. `pub static SOURCE: Dump = Dump(&MyDesk);` is the source; [`Format::is_own`] tells its objects from those of others.
 //! 3. A line in `SOURCES`, a sample, a mapping and its cases; the contract suite in `source/tests.rs` finds them there.
 
 use std::sync::Arc;
@@ -25,11 +25,11 @@ use serde_json::{Map, Value, json};
 
 use crate::catalog::{self, Catalog, CatalogError};
 use crate::finding::codes;
-use crate::input::Input;
+use crate::input::{Head, Input};
 use crate::record::{Oddity, Origin, Person, Record};
 use crate::source::contacts::Contacts;
 use crate::source::csv::Dates;
-use crate::source::{Facts, Reader, Reading, SourceError, lanes};
+use crate::source::{Facts, Reader, Reading, Source, SourceError, lanes};
 
 mod contacts;
 mod desk;
@@ -37,7 +37,8 @@ mod detect;
 mod pass;
 
 pub(super) use desk::{Desk, Part, addresses, by_time, content_id, objects, take_text, text};
-pub(super) use detect::{any_object, is_number, number_beside};
+use detect::any_object;
+pub(super) use detect::{is_number, number_beside};
 
 /// Changes whenever an index of an older program would be understood otherwise.
 const INDEX_VERSION: u32 = 2;
@@ -85,6 +86,9 @@ pub(super) enum Sort {
 pub(super) trait Format: Send + Sync {
     /// The source's name.
     fn name(&self) -> &'static str;
+
+    /// Whether an object with these keys and this text is, beyond doubt, of this help desk.
+    fn is_own(&self, keys: &[String], text: &[u8]) -> bool;
 
     /// Whether some archives of this help desk are XML.
     fn reads_xml(&self) -> bool {
@@ -191,26 +195,34 @@ fn unlinked_key() -> i64 {
     catalog::key("unlinked", b"")
 }
 
-/// Opens an archive in this format.
-pub(super) fn open(format: &'static dyn Format, input: &Input, reading: &Reading<'_>) -> Result<Reader, SourceError> {
-    let dates = Dates::of(None, reading)?;
-    let catalog = indexed(format, input, &dates, reading)?;
-    let notes = catalog.noted("pass")?.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
-    let (facts, is_single) = facts(format, &catalog, input, &notes)?;
-    let groups = catalog.into_groups(reading.order);
-    let make = |catalog| desk::Tickets::new(format, catalog, input.clone(), dates.clone(), is_single);
-    lanes::reader(format.name(), facts, input, groups, make)
-}
+/// A help desk whose archives are dumps, as a source.
+pub struct Dump(pub(super) &'static dyn Format);
 
-/// The people whom an archive in this format lists.
-pub(super) fn people(
-    format: &'static dyn Format,
-    input: Input,
-    reading: &Reading<'_>,
-) -> Result<Option<Contacts>, SourceError> {
-    let dates = Dates::of(None, reading)?;
-    let catalog = indexed(format, &input, &dates, reading)?;
-    Ok(Some(Box::new(contacts::People::new(format, catalog, input, dates))))
+impl Source for Dump {
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    fn recognises(&self, head: &Head) -> bool {
+        head.files.iter().any(|file| any_object(self.0, file))
+    }
+
+    fn open(&self, input: Input, reading: &Reading<'_>) -> Result<Reader, SourceError> {
+        let format = self.0;
+        let dates = Dates::of(None, reading)?;
+        let catalog = indexed(format, &input, &dates, reading)?;
+        let notes = catalog.noted("pass")?.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+        let (facts, is_single) = facts(format, &catalog, &input, &notes)?;
+        let groups = catalog.into_groups(reading.order);
+        let make = |catalog| desk::Tickets::new(format, catalog, input.clone(), dates.clone(), is_single);
+        lanes::reader(format.name(), facts, &input, groups, make)
+    }
+
+    fn people(&self, input: Input, reading: &Reading<'_>) -> Result<Option<Contacts>, SourceError> {
+        let dates = Dates::of(None, reading)?;
+        let catalog = indexed(self.0, &input, &dates, reading)?;
+        Ok(Some(Box::new(contacts::People::new(self.0, catalog, input, dates))))
+    }
 }
 
 /// The archive's index, made by a pass over it unless it is there already.

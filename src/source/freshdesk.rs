@@ -22,13 +22,12 @@ use serde_json::{Map, Value};
 use crate::catalog::CatalogError;
 use crate::content::Content;
 use crate::finding::codes;
-use crate::input::{Head, Input};
 use crate::record::{Attachment, Body, Entry, Origin, Person, Record, RecordId};
-use crate::source::contacts::Contacts;
 use crate::source::csv::person;
-use crate::source::dump::{self, Desk, Format, Owner, Part, Sort, TICKET, addresses, kind, objects, take_text, text};
+use crate::source::dump::{
+    self, Desk, Dump, Format, Owner, Part, Sort, TICKET, addresses, kind, objects, take_text, text,
+};
 use crate::source::joined::{id_of, scalar};
-use crate::source::{Reader, Reading, Source, SourceError};
 
 /// Time entries and ratings.
 const TIME_ENTRY: u8 = kind::OWN;
@@ -41,25 +40,9 @@ const AGENT: &str = "agent";
 const CONTACT: &str = "contact";
 
 /// The `freshdesk` source.
-pub struct Freshdesk;
+pub static SOURCE: Dump = Dump(&Freshdesk);
 
-impl Source for Freshdesk {
-    fn name(&self) -> &'static str {
-        "freshdesk"
-    }
-
-    fn recognises(&self, head: &Head) -> bool {
-        head.files.iter().any(|file| dump::any_object(&Freshdesk, file, &is_freshdesk))
-    }
-
-    fn open(&self, input: Input, reading: &Reading<'_>) -> Result<Reader, SourceError> {
-        dump::open(&Freshdesk, &input, reading)
-    }
-
-    fn people(&self, input: Input, reading: &Reading<'_>) -> Result<Option<Contacts>, SourceError> {
-        dump::people(&Freshdesk, input, reading)
-    }
-}
+struct Freshdesk;
 
 /// Whether an object's keys are, beyond doubt, those of a ticket, conversation or agent of Freshdesk.
 fn is_freshdesk(keys: &[String], _: &[u8]) -> bool {
@@ -109,6 +92,10 @@ const OPENS: &[&str] = &[
 impl Format for Freshdesk {
     fn name(&self) -> &'static str {
         "freshdesk"
+    }
+
+    fn is_own(&self, keys: &[String], text: &[u8]) -> bool {
+        is_freshdesk(keys, text)
     }
 
     fn reads_xml(&self) -> bool {

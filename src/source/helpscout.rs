@@ -23,12 +23,11 @@ use serde_json::{Map, Value};
 use crate::catalog::CatalogError;
 use crate::content::Content;
 use crate::finding::codes;
-use crate::input::{Head, Input};
 use crate::record::{Attachment, Body, Entry, Origin, Person, Record, RecordId};
-use crate::source::contacts::Contacts;
-use crate::source::dump::{self, Desk, Format, Owner, Part, Sort, TICKET, addresses, kind, objects, take_text, text};
+use crate::source::dump::{
+    self, Desk, Dump, Format, Owner, Part, Sort, TICKET, addresses, kind, objects, take_text, text,
+};
 use crate::source::joined::{id_of, scalar};
-use crate::source::{Reader, Reading, Source, SourceError};
 
 /// Ratings of a conversation; addresses and numbers of a customer.
 const RATING: u8 = kind::OWN;
@@ -42,25 +41,9 @@ const TEAM: &str = "team";
 const WRAPPED_LIMIT: u64 = 64 * 1024 * 1024;
 
 /// The `helpscout` source.
-pub struct HelpScout;
+pub static SOURCE: Dump = Dump(&HelpScout);
 
-impl Source for HelpScout {
-    fn name(&self) -> &'static str {
-        "helpscout"
-    }
-
-    fn recognises(&self, head: &Head) -> bool {
-        head.files.iter().any(|file| dump::any_object(&HelpScout, file, &is_helpscout))
-    }
-
-    fn open(&self, input: Input, reading: &Reading<'_>) -> Result<Reader, SourceError> {
-        dump::open(&HelpScout, &input, reading)
-    }
-
-    fn people(&self, input: Input, reading: &Reading<'_>) -> Result<Option<Contacts>, SourceError> {
-        dump::people(&HelpScout, input, reading)
-    }
-}
+struct HelpScout;
 
 /// Whether an object's keys are, beyond doubt, those of a conversation, thread or customer of Help Scout.
 ///
@@ -103,6 +86,10 @@ const OPENS: &[&str] = &[
 impl Format for HelpScout {
     fn name(&self) -> &'static str {
         "helpscout"
+    }
+
+    fn is_own(&self, keys: &[String], text: &[u8]) -> bool {
+        is_helpscout(keys, text)
     }
 
     fn parts(&self) -> &'static [(u8, &'static str)] {

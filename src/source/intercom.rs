@@ -23,13 +23,10 @@ use serde_json::{Map, Value, json};
 use crate::catalog::CatalogError;
 use crate::content::Content;
 use crate::finding::codes;
-use crate::input::{Head, Input};
 use crate::json::Members;
 use crate::record::{Attachment, Body, Entry, Origin, Person, Record, RecordId};
-use crate::source::contacts::Contacts;
-use crate::source::dump::{self, Desk, Format, Owner, Part, Sort, TICKET, kind, objects, take_text, text};
+use crate::source::dump::{self, Desk, Dump, Format, Owner, Part, Sort, TICKET, kind, objects, take_text, text};
 use crate::source::joined::{id_of, scalar};
-use crate::source::{Reader, Reading, Source, SourceError};
 
 /// Users, leads and admins: their ids are never equal.
 const PERSON: &str = "person";
@@ -41,25 +38,9 @@ const OPENING: &str = "source";
 const MOST_PARTS: u64 = 500;
 
 /// The `intercom` source.
-pub struct Intercom;
+pub static SOURCE: Dump = Dump(&Intercom);
 
-impl Source for Intercom {
-    fn name(&self) -> &'static str {
-        "intercom"
-    }
-
-    fn recognises(&self, head: &Head) -> bool {
-        head.files.iter().any(|file| dump::any_object(&Intercom, file, &is_intercom))
-    }
-
-    fn open(&self, input: Input, reading: &Reading<'_>) -> Result<Reader, SourceError> {
-        dump::open(&Intercom, &input, reading)
-    }
-
-    fn people(&self, input: Input, reading: &Reading<'_>) -> Result<Option<Contacts>, SourceError> {
-        dump::people(&Intercom, input, reading)
-    }
-}
+struct Intercom;
 
 /// Whether an object is Intercom's, beyond doubt: it says that it is a conversation or a part of one.
 fn is_intercom(keys: &[String], text: &[u8]) -> bool {
@@ -98,6 +79,10 @@ const OPENS: &[&str] = &[
 impl Format for Intercom {
     fn name(&self) -> &'static str {
         "intercom"
+    }
+
+    fn is_own(&self, keys: &[String], text: &[u8]) -> bool {
+        is_intercom(keys, text)
     }
 
     fn opens(&self, key: &str) -> bool {

@@ -24,12 +24,9 @@ use serde_json::{Map, Value};
 use crate::catalog::CatalogError;
 use crate::content::Content;
 use crate::finding::codes;
-use crate::input::{Head, Input};
 use crate::record::{Attachment, Body, Entry, Origin, Person, Record, RecordId};
-use crate::source::contacts::Contacts;
-use crate::source::dump::{self, Desk, Format, Owner, Part, Sort, TICKET, kind, objects, take_text, text};
+use crate::source::dump::{self, Desk, Dump, Format, Owner, Part, Sort, TICKET, kind, objects, take_text, text};
 use crate::source::joined::id_of;
-use crate::source::{Reader, Reading, Source, SourceError};
 
 mod adf;
 mod wiki;
@@ -42,25 +39,9 @@ const AGENT: &str = "agent";
 const CUSTOMER: &str = "customer";
 
 /// The `jira` source.
-pub struct Jira;
+pub static SOURCE: Dump = Dump(&Jira);
 
-impl Source for Jira {
-    fn name(&self) -> &'static str {
-        "jira"
-    }
-
-    fn recognises(&self, head: &Head) -> bool {
-        head.files.iter().any(|file| dump::any_object(&Jira, file, &is_jira))
-    }
-
-    fn open(&self, input: Input, reading: &Reading<'_>) -> Result<Reader, SourceError> {
-        dump::open(&Jira, &input, reading)
-    }
-
-    fn people(&self, input: Input, reading: &Reading<'_>) -> Result<Option<Contacts>, SourceError> {
-        dump::people(&Jira, input, reading)
-    }
-}
+struct Jira;
 
 /// Whether an object with these keys is, beyond doubt, an issue or comment of Jira.
 fn is_jira(keys: &[String], text: &[u8]) -> bool {
@@ -75,6 +56,10 @@ fn is_jira(keys: &[String], text: &[u8]) -> bool {
 impl Format for Jira {
     fn name(&self) -> &'static str {
         "jira"
+    }
+
+    fn is_own(&self, keys: &[String], text: &[u8]) -> bool {
+        is_jira(keys, text)
     }
 
     fn opens(&self, key: &str) -> bool {

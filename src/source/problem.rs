@@ -1,9 +1,9 @@
 //! What cannot be read of a JSON archive: the kind of a piece in the catalog while indexing, an error for its place while reading.
 
-use crate::catalog::Piece;
+use crate::catalog::{CatalogError, Piece};
 use crate::json::{Fault, MAX_DEPTH};
-use crate::source::ReadError;
 use crate::source::shelf::Shelf;
+use crate::source::{ReadError, SourceError};
 
 /// The first kind that stands for something unreadable; a source's own kinds lie below.
 pub(super) const FIRST: u8 = TRUNCATED;
@@ -22,6 +22,38 @@ pub(super) const MALFORMED: u8 = 68;
 pub(super) const NO_ID: u8 = 69;
 /// The file cannot be read.
 pub(super) const UNREADABLE: u8 = 70;
+
+/// Why a pass stopped walking over a file.
+pub(super) enum Stop {
+    /// The file is damaged here.
+    Fault(Fault),
+    /// The archive cannot be read at all.
+    Fatal(SourceError),
+}
+
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl From<std::io::Error> for Stop {
+    fn from(error: std::io::Error) -> Self {
+        Self::Fault(Fault::Io(error))
+    }
+}
+
+impl From<SourceError> for Stop {
+    fn from(error: SourceError) -> Self {
+        Self::Fatal(error)
+    }
+}
+
+impl From<CatalogError> for Stop {
+    fn from(error: CatalogError) -> Self {
+        Self::Fatal(error.into())
+    }
+}
 
 /// The kind of a fault, and the offending byte where one is known, else 0.
 pub(super) fn of(fault: &Fault) -> (u8, u64) {

@@ -25,13 +25,12 @@ use serde_json::{Map, Value};
 use crate::catalog::CatalogError;
 use crate::content::Content;
 use crate::finding::codes;
-use crate::input::{Head, Input};
 use crate::record::{Attachment, Body, Entry, Origin, Person, Record, RecordId};
-use crate::source::contacts::Contacts;
 use crate::source::csv::person;
-use crate::source::dump::{self, Desk, Format, Owner, Part, Sort, TICKET, addresses, kind, objects, take_text, text};
+use crate::source::dump::{
+    self, Desk, Dump, Format, Owner, Part, Sort, TICKET, addresses, kind, objects, take_text, text,
+};
 use crate::source::joined::{id_of, scalar};
-use crate::source::{Reader, Reading, Source, SourceError};
 
 /// Tags of a ticket, and its links to others.
 const TAGS: u8 = kind::OWN;
@@ -67,25 +66,9 @@ const SENDERS: &[&str] = &["Agent", "Customer", "System"];
 const ROLES: &[&str] = &["Admin", "Agent", "Customer"];
 
 /// The `zammad` source.
-pub struct Zammad;
+pub static SOURCE: Dump = Dump(&Zammad);
 
-impl Source for Zammad {
-    fn name(&self) -> &'static str {
-        "zammad"
-    }
-
-    fn recognises(&self, head: &Head) -> bool {
-        head.files.iter().any(|file| dump::any_object(&Zammad, file, &is_zammad))
-    }
-
-    fn open(&self, input: Input, reading: &Reading<'_>) -> Result<Reader, SourceError> {
-        dump::open(&Zammad, &input, reading)
-    }
-
-    fn people(&self, input: Input, reading: &Reading<'_>) -> Result<Option<Contacts>, SourceError> {
-        dump::people(&Zammad, input, reading)
-    }
-}
+struct Zammad;
 
 /// Whether an object with these keys is Zammad's, beyond doubt: a ticket, an article or a user.
 fn is_zammad(keys: &[String], _: &[u8]) -> bool {
@@ -167,6 +150,10 @@ fn is_known(key: &str) -> bool {
 impl Format for Zammad {
     fn name(&self) -> &'static str {
         "zammad"
+    }
+
+    fn is_own(&self, keys: &[String], text: &[u8]) -> bool {
+        is_zammad(keys, text)
     }
 
     fn parts(&self) -> &'static [(u8, &'static str)] {

@@ -13,18 +13,14 @@ use crate::source::xml;
 /// How many objects of a file are looked at.
 const OBJECTS: usize = 20;
 
-/// Whether one of the objects with which a file begins is what is asked for, by its keys and text.
-pub(in crate::source) fn any_object(
-    format: &dyn Format,
-    file: &HeadFile,
-    is_it: &dyn Fn(&[String], &[u8]) -> bool,
-) -> bool {
-    in_value(format, file.text(), is_it, 0)
+/// Whether one of the objects with which a file begins is of this help desk.
+pub(super) fn any_object(format: &dyn Format, file: &HeadFile) -> bool {
+    in_value(format, file.text(), 0)
 }
 
-fn in_value(format: &dyn Format, text: &[u8], is_it: &dyn Fn(&[String], &[u8]) -> bool, nesting: u32) -> bool {
+fn in_value(format: &dyn Format, text: &[u8], nesting: u32) -> bool {
     if nesting == 0 && format.reads_xml() && text.trim_ascii_start().starts_with(b"<") {
-        return is_it(&xml::keys(text), b"");
+        return format.is_own(&xml::keys(text), b"");
     }
     if nesting > 4 || !matches!(text.trim_ascii_start().first(), Some(b'{' | b'[')) {
         return false;
@@ -39,8 +35,8 @@ fn in_value(format: &dyn Format, text: &[u8], is_it: &dyn Fn(&[String], &[u8]) -
         let Some(first) = first else { return false };
         let rest = &text[usize::try_from(scanner.offset()).unwrap_or(usize::MAX).min(text.len())..];
         let found = match first {
-            b'{' => in_object(format, rest, is_it, nesting),
-            b'[' => in_value(format, rest, is_it, nesting + 1),
+            b'{' => in_object(format, rest, nesting),
+            b'[' => in_value(format, rest, nesting + 1),
             _ => false,
         };
         if found {
@@ -54,13 +50,13 @@ fn in_value(format: &dyn Format, text: &[u8], is_it: &dyn Fn(&[String], &[u8]) -
     false
 }
 
-fn in_object(format: &dyn Format, text: &[u8], is_it: &dyn Fn(&[String], &[u8]) -> bool, nesting: u32) -> bool {
+fn in_object(format: &dyn Format, text: &[u8], nesting: u32) -> bool {
     let mut members = Members::new(text);
     if !is_page(format, text) {
-        return is_it(&members.map(Cow::into_owned).collect::<Vec<_>>(), text);
+        return format.is_own(&members.map(Cow::into_owned).collect::<Vec<_>>(), text);
     }
     while let Some(key) = members.next() {
-        if format.opens(&key) && in_value(format, members.value(), is_it, nesting + 1) {
+        if format.opens(&key) && in_value(format, members.value(), nesting + 1) {
             return true;
         }
     }

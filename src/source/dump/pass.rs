@@ -1,7 +1,7 @@
 //! The one pass over a dump: where everything stands, and what it belongs to.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::desk::created_at;
 use super::detect::is_number;
 use super::{Format, Owner, Sort, TICKET, kind, name_key, unlinked_key};
-use crate::catalog::{self, Catalog, Piece};
+use crate::catalog::{Catalog, Piece};
 use crate::finding::codes;
 use crate::input::{Input, InputFile, Portion};
 use crate::json::elements::are_lines;
@@ -19,7 +19,7 @@ use crate::json::{self, Fault, Members, Scanner, Sketch, Span};
 use crate::record::{Oddity, Origin};
 use crate::source::SourceError;
 use crate::source::csv::Dates;
-use crate::source::problem::{self, ELEMENT_LIMIT};
+use crate::source::problem::{self, ELEMENT_LIMIT, Stop};
 use crate::source::xml;
 use crate::source::zendesk::attachment_in_path;
 
@@ -81,38 +81,6 @@ struct Page {
     tickets: u64,
     /// Parts whose owner may still come.
     waiting: Vec<Piece>,
-}
-
-/// Why walking stopped.
-enum Stop {
-    /// The file is damaged here.
-    Fault(Fault),
-    /// The archive cannot be read at all.
-    Fatal(SourceError),
-}
-
-impl From<Fault> for Stop {
-    fn from(fault: Fault) -> Self {
-        Self::Fault(fault)
-    }
-}
-
-impl From<io::Error> for Stop {
-    fn from(error: io::Error) -> Self {
-        Self::Fault(Fault::Io(error))
-    }
-}
-
-impl From<SourceError> for Stop {
-    fn from(error: SourceError) -> Self {
-        Self::Fatal(error)
-    }
-}
-
-impl From<catalog::CatalogError> for Stop {
-    fn from(error: catalog::CatalogError) -> Self {
-        Self::Fatal(error.into())
-    }
 }
 
 impl<'a> Pass<'a> {

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::*;
-use crate::input::HeadFile;
+use crate::input::{Head, HeadFile};
+use crate::source::Source as _;
 use crate::source::tests::{read, read_files, said, sample};
 
 #[test]
@@ -115,7 +116,7 @@ fn intercom_is_recognised_by_its_types_and_others_are_not() {
     for (text, expected) in cases {
         let start = text.as_bytes().to_vec();
         let file = HeadFile { shown: Arc::from("x"), length: text.len() as u64, start };
-        assert_eq!(Intercom.recognises(&Head { files: vec![file] }), expected, "{text}");
+        assert_eq!(SOURCE.recognises(&Head { files: vec![file] }), expected, "{text}");
     }
 }
 

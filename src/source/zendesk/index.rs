@@ -7,7 +7,6 @@
 //! - Memory holds one element at a time, and lists whose lengths are bounded.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
@@ -21,7 +20,7 @@ use crate::input::{Input, InputFile, Portion};
 use crate::json::{self, Fault, Scanner, Span};
 use crate::record::{Oddity, Origin};
 use crate::source::SourceError;
-use crate::source::problem::{self, ELEMENT_LIMIT};
+use crate::source::problem::{self, ELEMENT_LIMIT, Stop};
 
 /// How much of an object is looked at to tell a page from an element.
 const LOOK: usize = 64 * 1024;
@@ -132,38 +131,6 @@ struct Page {
     tickets: u64,
     /// Comments whose ticket may still come.
     waiting: Vec<(Piece, Option<String>)>,
-}
-
-/// Why walking stopped.
-enum Stop {
-    /// The file is damaged here.
-    Fault(Fault),
-    /// The archive cannot be read at all.
-    Fatal(SourceError),
-}
-
-impl From<Fault> for Stop {
-    fn from(fault: Fault) -> Self {
-        Self::Fault(fault)
-    }
-}
-
-impl From<io::Error> for Stop {
-    fn from(error: io::Error) -> Self {
-        Self::Fault(Fault::Io(error))
-    }
-}
-
-impl From<SourceError> for Stop {
-    fn from(error: SourceError) -> Self {
-        Self::Fatal(error)
-    }
-}
-
-impl From<catalog::CatalogError> for Stop {
-    fn from(error: catalog::CatalogError) -> Self {
-        Self::Fatal(error.into())
-    }
 }
 
 impl<'a> Pass<'a> {
