@@ -8,9 +8,10 @@
 //!
 //! `docs/records.md` describes the format, and [`SCHEMA`] is its JSON Schema.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::io::{self, Read as _, Write};
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -217,8 +218,8 @@ fn bytes_of(content: &Content, room: &mut u64) -> Result<Vec<u8>, String> {
 pub struct Files {
     /// Resolved; `None`: no file is read.
     folder: Option<PathBuf>,
-    /// What lies beside the records in their container, by name.
-    members: Option<BTreeMap<String, Content>>,
+    /// What lies in the container of the records, by path, and the folder in it where the records lie.
+    members: Option<(Arc<HashMap<String, Content>>, String)>,
 }
 
 impl Files {
@@ -227,9 +228,9 @@ impl Files {
         Self { folder: folder.canonicalize().ok(), members: None }
     }
 
-    /// The members of a container, by the names that records give them.
-    pub fn among(members: impl IntoIterator<Item = (String, Content)>) -> Self {
-        Self { folder: None, members: Some(members.into_iter().collect()) }
+    /// Members of a container, by their paths in it; records that lie in `folder` of it name them from there.
+    pub fn among(members: &Arc<HashMap<String, Content>>, folder: &str) -> Self {
+        Self { folder: None, members: Some((Arc::clone(members), folder.to_owned())) }
     }
 
     /// No files at all, as for records that come through a pipe.
@@ -239,8 +240,10 @@ impl Files {
 
     /// The content of a file, or why it is not read.
     fn content(&self, name: &str) -> Result<Content, String> {
-        if let Some(members) = &self.members {
-            let found = members.get(name.trim_start_matches("./")).cloned();
+        if let Some((members, folder)) = &self.members {
+            let name = name.trim_start_matches("./");
+            let path = if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
+            let found = members.get(&path).cloned();
             return found.ok_or_else(|| format!("`{name}` is not read: it is no file in the folder of the records"));
         }
         let Some(folder) = &self.folder else {

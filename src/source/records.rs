@@ -8,6 +8,7 @@
 //! - A record that stands several times comes once: the one that changed last, else the last.
 //! - The source's name of a record is its own, so that records made of another archive stay what they were.
 
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::catalog::{self, Catalog, Group, Piece};
+use crate::content::Content;
 use crate::finding::codes;
 use crate::input::{Head, Input, InputFile};
 use crate::json::elements::{Found, walk};
@@ -82,7 +84,8 @@ impl Source for Records {
         let records = catalog.group_count()?;
         let duplicates = found.saturating_sub(records);
         let facts = Facts { records, counts: vec![("duplicates", duplicates)], ..Facts::default() };
-        let folders: Arc<[Files]> = input.files().iter().map(|file| files_beside(file, &input)).collect();
+        let members = members_of(&input);
+        let folders: Arc<[Files]> = input.files().iter().map(|file| files_beside(file, &members)).collect();
         let groups = catalog.into_groups(reading.order);
         let make = |_| Lines { shelf: Shelf::new(input.clone()), folders: Arc::clone(&folders) };
         lanes::reader(RECORDS, facts, &input, groups, make)
@@ -155,14 +158,15 @@ fn record_files(input: &Input) -> Result<Vec<usize>, SourceError> {
     Ok(files)
 }
 
-fn files_beside(file: &InputFile, input: &Input) -> Files {
+/// What lies in containers, by path.
+fn members_of(input: &Input) -> Arc<HashMap<String, Content>> {
+    let members = input.files().iter().filter(|file| !file.is_in_folder());
+    Arc::new(members.map(|file| (file.shown.to_string(), file.content())).collect())
+}
+
+fn files_beside(file: &InputFile, members: &Arc<HashMap<String, Content>>) -> Files {
     if !file.is_in_folder() && file.shown.as_ref() != "-" {
-        let folder = file.shown.rsplit_once('/').map_or("", |(folder, _)| folder);
-        let beside = input.files().iter().filter_map(|other| {
-            let name = other.shown.strip_prefix(folder)?.trim_start_matches('/');
-            (!name.is_empty() && other.shown != file.shown).then(|| (name.to_owned(), other.content()))
-        });
-        return Files::among(beside);
+        return Files::among(members, file.shown.rsplit_once('/').map_or("", |(folder, _)| folder));
     }
     match file.path.parent() {
         Some(folder) if &*file.shown != "-" => Files::inside(folder),

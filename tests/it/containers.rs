@@ -54,7 +54,9 @@ fn told(ran: &Ran) -> Vec<String> {
 
 #[test]
 fn a_packed_sample_is_imported_as_its_folder_is() {
-    for name in ["zendesk", "freshdesk", "helpscout", "osticket", "jira", "mbox", "maildir", "eml", "csv"] {
+    for name in
+        ["zendesk", "freshdesk", "helpscout", "intercom", "zammad", "osticket", "jira", "mbox", "maildir", "eml", "csv"]
+    {
         let place = Place::new();
         zip(&sample(name), &place.path().join("packed.zip"));
         tar_gz(&sample(name), &place.path().join("packed.tar.gz"));
@@ -64,6 +66,28 @@ fn a_packed_sample_is_imported_as_its_folder_is() {
         assert_eq!(import(Path::new("packed.zip")), expected, "{name}");
         assert_eq!(import(Path::new("packed.tar.gz")), expected, "{name}");
     }
+}
+
+#[test]
+fn records_find_their_files_in_their_own_folder_of_a_container() {
+    let place = Place::new();
+    let mut archive = zip::ZipWriter::new(std::fs::File::create(place.path().join("packed.zip")).unwrap());
+    let record = r#"{"id": "1", "subject": "Dark", "created_at": "2024-01-31T12:00:00Z", "entries": [{"id": "1",
+        "author": "ann@example.net", "created_at": "2024-01-31T12:00:00Z", "text": "See.", "attachments": [{"name": "a.txt", "file": "FILE"}]}]}"#;
+    let record = record.replace('\n', " ");
+    for (name, text) in [
+        ("in/r.jsonl", record.replace("FILE", "files/a.txt")),
+        ("in/files/a.txt", "mine".to_owned()),
+        // Begins with the folder's name and is another.
+        ("into/files/b.txt", "another's".to_owned()),
+    ] {
+        archive.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+        archive.write_all(text.as_bytes()).unwrap();
+    }
+    archive.finish().unwrap();
+    let ran = place.run("inspect packed.zip --records").exits(0);
+    let printed: serde_json::Value = serde_json::from_str(ran.stdout.trim()).unwrap();
+    assert_eq!(printed["entries"][0]["attachments"][0]["data"], "bWluZQ==", "{}", ran.stdout);
 }
 
 #[test]
