@@ -114,6 +114,7 @@ pub async fn follow(
         is_midway: true,
         is_behind: false,
         is_secret_doubted: false,
+        sent_for_last: sent_before,
         followed: Followed::default(),
     };
     webhook::remove_left(backup, client, tell).await?;
@@ -156,6 +157,8 @@ struct Follower<'a> {
     /// Something was missed: only a whole list will find it.
     is_behind: bool,
     is_secret_doubted: bool,
+    /// Requests sent when the last snapshot was sealed.
+    sent_for_last: u64,
     followed: Followed,
 }
 
@@ -231,15 +234,9 @@ impl Follower<'_> {
         }
     }
 
-    /// Forgets what belongs to the snapshot before.
-    fn begin_counting(&mut self) -> (std::time::Instant, u64) {
-        self.run.sums = Arc::default();
-        (std::time::Instant::now(), self.client.requests_sent())
-    }
-
     /// A run as every night.
     async fn whole(&mut self) -> Done<()> {
-        let counted = self.begin_counting();
+        let begun = std::time::Instant::now();
         if !self.is_midway {
             self.run.work.clear()?;
             self.is_midway = true;
@@ -249,7 +246,7 @@ impl Follower<'_> {
             self.customer_fields.clone_from(&shorts[at].lines);
             shorts.swap(at, 0);
         }
-        self.seal(&shorts, IsFollowed::No, counted)?;
+        self.seal(&shorts, IsFollowed::No, begun)?;
         self.is_midway = false;
         self.is_behind = false;
         if !self.following.keep.is_empty() {
@@ -278,7 +275,7 @@ impl Follower<'_> {
 
     /// Looks for what no call has told of, and seals if anything differs.
     async fn tick(&mut self, is_list_due: bool) -> Done<()> {
-        let counted = self.begin_counting();
+        let begun = std::time::Instant::now();
         self.read_due().await?;
         let since = self.run.time_of("closing")?;
         let now = self.run.now();
@@ -302,17 +299,21 @@ impl Follower<'_> {
         let (mailboxes, _) = self.run.mailboxes().await?;
         let mut shorts = self.run.shorts(&mailboxes).await?;
         shorts.push(Short { name: CUSTOMER_FIELDS, lines: self.customer_fields.clone() });
-        self.seal(&shorts, IsFollowed::Yes, counted)
+        self.seal(&shorts, IsFollowed::Yes, begun)
     }
 
     /// Seals what was gathered, and makes it what the next snapshot is compared with.
-    fn seal(&mut self, shorts: &[Short], is_followed: IsFollowed, counted: (std::time::Instant, u64)) -> Done<()> {
+    fn seal(&mut self, shorts: &[Short], is_followed: IsFollowed, begun: std::time::Instant) -> Done<()> {
         (self.tell)(Progress::Sealing);
         let closing = self.run.time_of("closing")?.unwrap_or(self.run.started);
         let mut outcome = self.run.outcome();
         outcome.is_sealed_as(&self.run.seal(shorts, is_followed)?);
-        outcome.requests = self.client.requests_sent() - counted.1;
-        outcome.seconds = counted.0.elapsed().as_secs_f64();
+        // What was read as calls came belongs to the snapshot that holds it.
+        let sent = self.client.requests_sent();
+        outcome.requests = sent - self.sent_for_last;
+        outcome.seconds = begun.elapsed().as_secs_f64();
+        self.sent_for_last = sent;
+        self.run.sums = Arc::default();
         let sealed = self.run.backup.snapshot(&outcome.name)?;
         self.run.turn_over(sealed, closing)?;
         prune::thin(self.run.backup)?;

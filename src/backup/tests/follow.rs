@@ -139,6 +139,10 @@ async fn what_is_written_while_following_is_copied_and_a_quiet_time_seals_nothin
     assert_eq!(rig.hooks(), Vec::<String>::new());
     assert!(followed.calls.signed >= 4 && followed.calls.wrongly_signed == 0, "{:?}", followed.calls);
     assert_eq!(*follower.warnings.borrow(), Vec::<String>::new());
+    for outcome in &*follower.sealed.borrow() {
+        let changes = &outcome.changes;
+        assert!(outcome.read >= changes.added + changes.changed, "what calls named counts as read: {outcome:?}");
+    }
     let snapshot = rig.backup().snapshot("latest").unwrap();
     assert!(snapshot.manifest().followed && snapshot.manifest().previous.is_some());
     assert!(verify(&rig.backup(), Sample::All, |_, _| std::ops::ControlFlow::Continue(())).unwrap().faults.is_empty());
