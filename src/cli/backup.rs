@@ -21,7 +21,7 @@ use crate::cli::export;
 use crate::cli::follow;
 use crate::cli::identity::{IdentityArgs, RecipientArgs};
 use crate::cli::interrupt::{self, Interrupt};
-use crate::cli::screen::{Screen, shortened};
+use crate::cli::screen::{Screen, counted, shortened};
 use crate::cli::settings::{self, Destination};
 use crate::cli::{TargetArgs, time};
 use crate::env;
@@ -480,10 +480,9 @@ fn verify(args: &Verify, screen: &Screen) -> Result<Exit, Failure> {
     } else if !screen.is_quiet || faults > 0 {
         writeln!(
             out,
-            "{} snapshot{}, {} files, {} of {} read: {}",
-            verified.snapshots,
-            if verified.snapshots == 1 { "" } else { "s" },
-            verified.files,
+            "{}, {}, {} of {} read: {}",
+            counted(verified.snapshots, "snapshot"),
+            counted(verified.files, "file"),
             HumanBytes(verified.bytes),
             HumanBytes(verified.of_bytes),
             match faults {
@@ -655,11 +654,11 @@ fn prune(args: &Prune, screen: &Screen) -> Result<Exit, Failure> {
         }
         writeln!(
             out,
-            "{} snapshots {}, {} stay; {} attachments ({})",
-            pruned.removed.len(),
+            "{} {}, {} stay; {} ({})",
+            counted(pruned.removed.len() as u64, "snapshot"),
             if args.yes { "removed" } else { "would go" },
             pruned.kept.len(),
-            pruned.attachments,
+            counted(pruned.attachments, "attachment"),
             HumanBytes(pruned.bytes),
         )?;
         if !args.yes && !pruned.removed.is_empty() {

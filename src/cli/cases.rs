@@ -16,7 +16,7 @@ use crate::cli::archive::{self, Archive};
 use crate::cli::check::leave_at_the_second;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::interrupt::{self, Interrupt};
-use crate::cli::screen::Screen;
+use crate::cli::screen::{Screen, counted};
 use crate::cli::{ArchiveArgs, SelectionArgs};
 
 pub const EXAMPLES: &str = "\
@@ -212,10 +212,9 @@ fn tell(args: &Test, files: usize, sums: &Sums, screen: &Screen) -> Result<(), F
         writeln!(out, "{line}")?;
         return Ok(());
     }
-    let plural = |count: usize, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
-    writeln!(out, "{}: {passed} passed, {failed} failed", plural(passed + failed, "case"))?;
+    writeln!(out, "{}: {passed} passed, {failed} failed", counted((passed + failed) as u64, "case"))?;
     if args.mutate {
-        writeln!(out, "{}: {} noticed, {unnoticed} not noticed", plural(*tried, "change"), tried - unnoticed)?;
+        writeln!(out, "{}: {} noticed, {unnoticed} not noticed", counted(*tried as u64, "change"), tried - unnoticed)?;
     }
     Ok(())
 }

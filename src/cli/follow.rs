@@ -16,7 +16,7 @@ use url::Url;
 use crate::cli::backup::{View, duration, failure_of, line_of};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::interrupt::{self, Interrupt};
-use crate::cli::screen::Screen;
+use crate::cli::screen::{Screen, counted};
 use crate::cli::settings;
 use crate::env;
 
@@ -153,11 +153,7 @@ fn report(screen: &Screen, followed: &Followed) -> Result<(), Failure> {
         writeln!(screen.out(), "{event}")?;
         return Ok(());
     }
-    let number = |count: u64, one: &str| match count {
-        1 => format!("1 {one}"),
-        many => format!("{many} {one}s"),
-    };
-    let (snapshots, signed) = (number(followed.snapshots, "snapshot"), number(calls.signed, "signed call"));
+    let (snapshots, signed) = (counted(followed.snapshots, "snapshot"), counted(calls.signed, "signed call"));
     let mut text = format!("stopped after {snapshots} and {signed}");
     let ignored = calls.unsigned + calls.wrongly_signed + calls.broken;
     if ignored > 0 {

@@ -15,7 +15,7 @@ use crate::cli::archive::{self, Archive};
 use crate::cli::check::leave_at_the_second;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::interrupt::{self, Interrupt};
-use crate::cli::screen::Screen;
+use crate::cli::screen::{Screen, counted};
 use crate::cli::settings::{self, Destination};
 use crate::cli::{ArchiveArgs, TargetArgs};
 
@@ -93,9 +93,13 @@ pub fn run(args: &Lint, screen: &Screen) -> Result<Exit, Failure> {
         let finished = json!({"event": "finished", "files": args.files.len(), "errors": errors, "warnings": warnings});
         writeln!(screen.out(), "{finished}")?;
     } else {
-        let plural = |count: usize, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
-        let files = plural(args.files.len(), "file");
-        writeln!(screen.out(), "{files}: {}, {}", plural(errors, "error"), plural(warnings, "warning"))?;
+        let files = counted(args.files.len() as u64, "file");
+        writeln!(
+            screen.out(),
+            "{files}: {}, {}",
+            counted(errors as u64, "error"),
+            counted(warnings as u64, "warning")
+        )?;
     }
     Ok(match (errors, warnings) {
         (0, 0) => Exit::Done,

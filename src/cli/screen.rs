@@ -208,6 +208,11 @@ pub fn shortened(text: &str) -> String {
     line
 }
 
+/// `1 snapshot`, `2 snapshots`.
+pub fn counted(count: u64, one: &str) -> String {
+    format!("{count} {one}{}", if count == 1 { "" } else { "s" })
+}
+
 #[cfg(test)]
 mod tests {
     use foxferry::finding::{Finding, codes};

@@ -73,7 +73,7 @@ fn every_command_works_on_an_encrypted_folder_with_the_identity_and_says_what_is
     assert_eq!(checked.sums().done, 12);
     let mut command = place.command(["backup", "prune", "copy", "--keep-daily", "1", "--yes"]);
     let pruned = Ran::of(command.env("FOXFERRY_IDENTITY", "key.txt")).exits(0);
-    assert!(pruned.last_line().starts_with("1 snapshots removed, 1 stay"), "{}", pruned.stdout);
+    assert!(pruned.last_line().starts_with("1 snapshot removed, 1 stay"), "{}", pruned.stdout);
 
     for (words, expected) in [
         ("backup verify copy --identity nowhere.txt", "cannot be read"),
