@@ -70,7 +70,8 @@ Then the real thing:
   export FREESCOUT_API_KEY=…          in FreeScout: Manage » API & Webhooks
   foxferry import ARCHIVE --url https://help.example.org
 
-ARCHIVE is a file or folder: a Zendesk export or API dump, an mbox, or a CSV file.
+ARCHIVE is a file or folder, packed or not: what Zendesk, Freshdesk, Help Scout, Intercom, Zammad, osTicket or
+Jira gave, mail (mbox, Maildir, .eml), a table (CSV, Excel), or JSON that a mapping describes.
 `foxferry COMMAND --help` shows options and examples of a command.";
 
 #[derive(Debug, Subcommand)]
