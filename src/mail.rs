@@ -27,6 +27,8 @@ use crate::record::Body;
 pub mod address;
 pub mod body;
 pub mod charset;
+#[cfg(test)]
+mod compared;
 pub mod conversation;
 pub mod date;
 pub mod folder;
@@ -384,8 +386,7 @@ pub fn leaf(message: Vec<u8>, is_mbox: bool, part: usize) -> io::Result<Vec<u8>>
 
 #[cfg(test)]
 mod tests {
-    use std::path::{Path, PathBuf};
-
+    use super::compared::mails;
     use super::*;
 
     fn mail(text: &str) -> Mail {
@@ -557,16 +558,6 @@ mod tests {
         }
     }
 
-    fn mails() -> Vec<PathBuf> {
-        let Some(archives) = std::env::var_os("FOXFERRY_ARCHIVES") else {
-            println!("skipped: FOXFERRY_ARCHIVES is not set");
-            return Vec::new();
-        };
-        let files = walkdir::WalkDir::new(Path::new(&archives).join("eml")).sort_by_file_name();
-        let files = files.into_iter().map(|entry| entry.unwrap()).filter(|entry| entry.file_type().is_file());
-        files.map(walkdir::DirEntry::into_path).collect()
-    }
-
     #[test]
     fn nothing_of_a_real_mail_is_lost() {
         for path in mails() {
@@ -581,7 +572,7 @@ mod tests {
             for leaf in tree.leaves() {
                 let is_file = mail.files.iter().any(|file| file.part == leaf.leaf);
                 let is_empty = leaf.decoded_length() == 0;
-                assert!(is_file || is_empty || leaf.is_shown_text(), "{}: part {}", path.display(), leaf.leaf);
+                assert!(is_file || is_empty || leaf.is_text(), "{}: part {}", path.display(), leaf.leaf);
             }
         }
     }

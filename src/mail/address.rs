@@ -40,6 +40,10 @@ fn parse_unfolded(text: &[u8]) -> Vec<Address> {
         if found.len() >= MOST {
             break;
         }
+        if let Some(several) = segment.several() {
+            found.extend(several);
+            continue;
+        }
         let Some(mut address) = segment.address() else { continue };
         if address.email.is_none() && segment.ends_with_comma {
             let name = address.name.unwrap_or_default();
@@ -216,6 +220,15 @@ impl Segments<'_> {
 }
 
 impl Segment {
+    /// The addresses of `a@b.org c@d.org`: only white space between them.
+    fn several(&self) -> Option<Vec<Address>> {
+        let tokens = || self.phrase.split(u8::is_ascii_whitespace).filter(|token| !token.is_empty());
+        if self.has_angle || tokens().nth(1).is_none() {
+            return None;
+        }
+        tokens().map(|token| Some(Address { name: None, email: Some(email_in(token)?) })).collect()
+    }
+
     fn address(&self) -> Option<Address> {
         let comment = tidy(&self.comment);
         if self.has_angle {
@@ -226,10 +239,15 @@ impl Segment {
             return (email.is_some() || name.is_some()).then_some(Address { name, email });
         }
         let phrase = self.phrase.trim_ascii();
+        // A comment alone (`(Empty list)`, `(no To-header on input)`) is nobody.
         if phrase.is_empty() {
-            return comment.map(|name| Address { name: Some(name), email: None });
+            return None;
         }
         if let Some(email) = email_in(phrase) {
+            return Some(Address { name: comment, email: Some(email) });
+        }
+        // `jdoe@test  . example`, which the oldest standard allows.
+        if let Some(email) = email_in(&without_space_at_dots(phrase)) {
             return Some(Address { name: comment, email: Some(email) });
         }
         // `John Doe j@x`: the token with the `@` is the address.
@@ -238,8 +256,27 @@ impl Segment {
                 phrase.split(u8::is_ascii_whitespace).filter(|other| *other != token).collect::<Vec<_>>().join(&b' ');
             return Some(Address { name: tidy(&rest).or(comment), email: email_in(token) });
         }
-        tidy(phrase).map(|name| Address { name: Some(name), email: None })
+        // `ann (Ann Lee)` is a user of the machine that the mail was sent on; the comment says who that is.
+        let is_user = !phrase.contains(&b' ');
+        tidy(phrase).map(|name| Address { name: comment.filter(|_| is_user).or(Some(name)), email: None })
     }
+}
+
+/// Takes white space off that stands beside a dot or an `@`.
+fn without_space_at_dots(text: &[u8]) -> Vec<u8> {
+    let mut out: Vec<u8> = Vec::with_capacity(text.len());
+    for &byte in text {
+        let is_joint = |byte: u8| matches!(byte, b'.' | b'@');
+        if is_joint(byte) {
+            while out.last().is_some_and(u8::is_ascii_whitespace) {
+                out.pop();
+            }
+        }
+        if !byte.is_ascii_whitespace() || !out.last().copied().is_some_and(is_joint) {
+            out.push(byte);
+        }
+    }
+    out
 }
 
 /// The bare address in a text that is nothing else, undoing what archives do to addresses.
@@ -261,6 +298,11 @@ fn email_in(text: &[u8]) -> Option<String> {
             format!("{user}@{host}")
         }
         _ => text.to_owned(),
+    };
+    // `smtp:a@b.org`; and a group's name in brackets (`<Undisclosed:@b.org;>`) has nobody before the `@`.
+    let restored = match restored.split_once(':') {
+        Some((_, rest)) if !restored.contains('"') && rest.contains('@') => rest.to_owned(),
+        _ => restored,
     };
     let (user, host) = restored.rsplit_once('@')?;
     let is_bare = !user.is_empty() && !host.is_empty() && !host.contains(char::is_whitespace);
@@ -327,6 +369,12 @@ mod tests {
             ("semicolons", "a@b.org; c@d.org", &[(None, Some("a@b.org")), (None, Some("c@d.org"))]),
             ("no brackets", "Ann Lee a@b.org", &[(Some("Ann Lee"), Some("a@b.org"))]),
             ("no address", "Ann Lee", &[(Some("Ann Lee"), None)]),
+            ("only a comment", "a@b.org, (that is all)", &[(None, Some("a@b.org"))]),
+            ("only spaces between", "a@b.org c@d.org", &[(None, Some("a@b.org")), (None, Some("c@d.org"))]),
+            ("a user of the machine", "ann (Ann Lee)", &[(Some("Ann Lee"), None)]),
+            ("spaces at dots", "ann . lee @ b . org", &[(None, Some("ann.lee@b.org"))]),
+            ("a group in brackets", "<Undisclosed:@b.org;>", &[]),
+            ("a kind before it", "SMTP:a@b.org", &[(None, Some("a@b.org"))]),
             ("source route", "<@x.org,@y.org:a@b.org>", &[(None, Some("a@b.org"))]),
             ("broken", "<<broken@@example.com", &[(None, Some("broken@@example.com"))]),
             ("nested comment", "a@b.org (Ann (the boss) Lee)", &[(Some("Ann (the boss) Lee"), Some("a@b.org"))]),

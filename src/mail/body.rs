@@ -2,27 +2,81 @@
 
 /// Decodes base64 with whatever stands between the letters.
 ///
-/// Anything outside the alphabet is skipped; `=` ends a run, after which another may start, since some
-/// mailers join encoded pieces. [`base64_length`] gives the length of the result without making it.
+/// Anything outside the alphabet is skipped; `=` ends a run, after which another may start, since some mailers join
+/// encoded pieces. What follows an end and is not wholly of the alphabet is something else: the footer of a
+/// mailing list. [`base64_length`] gives the length of the result without making it.
 pub fn decode_base64(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len() / 4 * 3 + 3);
-    let (mut bits, mut count) = (0_u32, 0_u32);
-    for &byte in text {
-        let value = BASE64[usize::from(byte)];
-        if value < 64 {
-            bits = bits << 6 | u32::from(value);
-            count += 1;
-            if count == 4 {
-                out.extend_from_slice(&[(bits >> 16) as u8, (bits >> 8) as u8, bits as u8]);
-                (bits, count) = (0, 0);
+    for run in Base64Runs::new(text) {
+        let (mut bits, mut count) = (0_u32, 0_u32);
+        for &byte in run {
+            let value = BASE64[usize::from(byte)];
+            if value < 64 {
+                bits = bits << 6 | u32::from(value);
+                count += 1;
+                if count == 4 {
+                    out.extend_from_slice(&[(bits >> 16) as u8, (bits >> 8) as u8, bits as u8]);
+                    (bits, count) = (0, 0);
+                }
             }
-        } else if byte == b'=' {
-            end_run(&mut out, bits, count);
-            (bits, count) = (0, 0);
         }
+        end_run(&mut out, bits, count);
     }
-    end_run(&mut out, bits, count);
     out
+}
+
+/// The stretches between the paddings of base64 text.
+struct Base64Runs<'a> {
+    text: &'a [u8],
+    is_first: bool,
+    is_done: bool,
+}
+
+impl<'a> Base64Runs<'a> {
+    fn new(text: &'a [u8]) -> Self {
+        Self { text, is_first: true, is_done: false }
+    }
+}
+
+impl<'a> Iterator for Base64Runs<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        if self.is_done {
+            return None;
+        }
+        let end = memchr::memchr(b'=', self.text);
+        let mut run = &self.text[..end.unwrap_or(self.text.len())];
+        if !std::mem::take(&mut self.is_first) {
+            let pure = pure_lines(run);
+            self.is_done = pure.len() < run.len();
+            run = pure;
+        }
+        match end {
+            Some(end) => self.text = &self.text[end + 1..],
+            None => self.is_done = true,
+        }
+        Some(run)
+    }
+}
+
+/// The lines at the beginning that hold nothing but letters of the alphabet and white space at their ends.
+fn pure_lines(text: &[u8]) -> &[u8] {
+    let is_pure = |line: &[u8]| {
+        line.trim_ascii_end().iter().all(|&byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'))
+    };
+    let pure = text.split_inclusive(|&byte| byte == b'\n').take_while(|line| is_pure(line));
+    &text[..pure.map(<[u8]>::len).sum()]
+}
+
+/// Whether text that claims to be base64 is plainly something else: words with spaces between them.
+pub fn is_not_base64(text: &[u8]) -> bool {
+    const LOOKED_AT: usize = 400;
+    let head = text.trim_ascii();
+    let head = &head[..head.len().min(LOOKED_AT)];
+    let words = head.split(|&byte| byte == b' ').filter(|word| word.len() > 1).count();
+    // Words of prose are short, and lines of base64 are 60 to 76 letters without a space.
+    words >= 5 && head.len() / words < 16
 }
 
 fn end_run(out: &mut Vec<u8>, bits: u32, count: u32) {
@@ -36,7 +90,7 @@ fn end_run(out: &mut Vec<u8>, bits: u32, count: u32) {
 /// How many bytes [`decode_base64`] would give.
 pub fn base64_length(text: &[u8]) -> u64 {
     let mut total = 0;
-    for run in text.split(|&byte| byte == b'=') {
+    for run in Base64Runs::new(text) {
         let letters = run.iter().filter(|&&byte| BASE64[usize::from(byte)] < 64).count() as u64;
         total += letters / 4 * 3 + [0, 0, 1, 2][(letters % 4) as usize];
     }
@@ -127,7 +181,8 @@ pub fn decode_uuencode(text: &[u8]) -> Option<Vec<u8>> {
             let bits = value(0) << 18 | value(1) << 12 | value(2) << 6 | value(3);
             out.extend_from_slice(&[(bits >> 16) as u8, (bits >> 8) as u8, bits as u8]);
         }
-        out.truncate(before + length);
+        // Spaces at the end of a line stand for zeros, and some programs take them off.
+        out.resize(before + length, 0);
     }
     Some(out)
 }
@@ -141,6 +196,8 @@ pub fn hex(digit: u8) -> Option<u8> {
 ///
 /// `is_delsp`: the space before a soft line end was added on the way (`DelSp=yes`).
 pub fn unfold_flowed(text: &str, is_delsp: bool) -> String {
+    /// Stands before a signature, and is never soft.
+    const SIGNATURE: &str = "-- ";
     let mut out = String::with_capacity(text.len());
     // The depth of the line being joined, if the line before ended softly.
     let mut open: Option<usize> = None;
@@ -148,7 +205,8 @@ pub fn unfold_flowed(text: &str, is_delsp: bool) -> String {
         let depth = line.bytes().take_while(|&byte| byte == b'>').count();
         let content = &line[depth..];
         let content = content.strip_prefix(' ').unwrap_or(content);
-        if open.is_some_and(|before| before != depth) {
+        // Nothing is joined to the line before a signature, nor to one of another depth.
+        if open.is_some_and(|before| before != depth || content == SIGNATURE) {
             out.push('\n');
             open = None;
         }
@@ -156,8 +214,7 @@ pub fn unfold_flowed(text: &str, is_delsp: bool) -> String {
             out.extend(std::iter::repeat_n('>', depth));
             out.push(' ');
         }
-        // The line before a signature is never soft.
-        let is_soft = content.ends_with(' ') && content != "-- ";
+        let is_soft = content.ends_with(' ') && content != SIGNATURE;
         out.push_str(if is_soft && is_delsp { &content[..content.len() - 1] } else { content });
         if is_soft {
             open = Some(depth);
@@ -184,6 +241,9 @@ mod tests {
             (b"aGVs\r\nbG8=\r\n", b"hello"),
             (b"aG!V*s bG8=", b"hello"),
             (b"aGVsbG8=aGVsbG8=", b"hellohello"),
+            (b"aGVsbG8=\r\naGVsbG8=\r\n", b"hellohello"),
+            (b"aGVsbG8= ignored", b"hello"),
+            (b"aGVsbG8=\n____\nA footer of a list\na=b\n", b"hello"),
             (b"aGVsb", b"hel"),
             (b"_-_-", b"\xFF\xEF\xFE"),
             (b"", b""),
@@ -219,6 +279,8 @@ mod tests {
         assert_eq!(decode_uuencode(b"begin 644 cat.txt\n#0V%T\n`\nend\n").as_deref(), Some(&b"Cat"[..]));
         assert_eq!(decode_uuencode(b"text\nbegin 644 x\n#0V%T"), Some(b"Cat".to_vec()));
         assert_eq!(decode_uuencode(b"no file"), None);
+        // A line of zeros whose spaces were taken off.
+        assert_eq!(decode_uuencode(b"begin 644 x\n%\n`\nend\n"), Some(vec![0; 5]));
     }
 
     #[test]
@@ -231,6 +293,8 @@ mod tests {
             (" stuffed\n From x\n", false, "stuffed\nFrom x\n"),
             ("text\n-- \nAnn\n", false, "text\n-- \nAnn\n"),
             (">> deep \n>> er\n> less\n", false, ">> deep er\n> less\n"),
+            ("soft \n-- \nAnn\n", false, "soft \n-- \nAnn\n"),
+            ("> soft \n> -- \n> Ann\n", false, "> soft \n> -- \n> Ann\n"),
             ("", false, ""),
         ];
         for (text, is_delsp, expected) in cases {

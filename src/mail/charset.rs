@@ -36,7 +36,7 @@ pub fn decode(bytes: &[u8], label: Option<&str>) -> Decoded {
         && !matches!(&claimed, Some(Claim::Charset(charset)) if !charset.is_ascii_compatible() || is_escaped(*charset))
     {
         if memchr::memchr(0x1B, bytes).is_some() && looks_like_iso_2022_jp(bytes) {
-            return Decoded::fine(encoding_rs::ISO_2022_JP.decode(bytes).0);
+            return Decoded::fine(encoding_rs::ISO_2022_JP.decode(&without_empty_escapes(bytes)).0);
         }
         // Checking it as a whole is several times as fast as looking for what could be replaced.
         return Decoded::fine(std::str::from_utf8(bytes).unwrap_or_default());
@@ -60,6 +60,8 @@ fn decode_claimed(bytes: &[u8], charset: Charset, label: &str) -> Decoded {
             problem: Some(format!("the text claims `{label}` and is UTF-8")),
         };
     }
+    let bytes = if is_escaped(charset) { without_empty_escapes(bytes) } else { Cow::Borrowed(bytes) };
+    let bytes = &*bytes;
     let (text, has_errors) = charset.decode_with_bom_removal(bytes);
     if !has_errors {
         return Decoded::fine(text);
@@ -72,8 +74,8 @@ fn decode_claimed(bytes: &[u8], charset: Charset, label: &str) -> Decoded {
         return Decoded { text: text.into_owned(), problem: Some(format!("the text claims `{label}` and is not")) };
     }
     let text = match std::str::from_utf8(bytes) {
-        Ok(utf8) => Cow::Borrowed(utf8),
-        Err(_) => text,
+        Ok(utf8) if !is_escaped(charset) => Cow::Borrowed(utf8),
+        _ => text,
     };
     Decoded { text: text.into_owned(), problem: Some(format!("the text claims `{label}` and is not")) }
 }
@@ -142,6 +144,25 @@ fn clean_label(label: &str) -> String {
 /// Whether text in this charset is ASCII bytes that mean something else.
 fn is_escaped(charset: Charset) -> bool {
     charset.name() == encoding_rs::ISO_2022_JP.name()
+}
+
+/// Takes out escapes that another follows at once: encoded words that were joined have them, and the library takes
+/// them for an attempt to hide something.
+fn without_empty_escapes(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let is_escape = |at: usize| bytes.get(at) == Some(&0x1B) && matches!(bytes.get(at + 1), Some(b'$' | b'('));
+    let empty = memchr::memchr_iter(0x1B, bytes).filter(|&at| is_escape(at) && is_escape(at + 3));
+    let empty: Vec<usize> = empty.collect();
+    if empty.is_empty() {
+        return Cow::Borrowed(bytes);
+    }
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut from = 0;
+    for at in empty {
+        out.extend_from_slice(&bytes[from..at]);
+        from = at + 3;
+    }
+    out.extend_from_slice(&bytes[from..]);
+    Cow::Owned(out)
 }
 
 fn looks_like_iso_2022_jp(bytes: &[u8]) -> bool {

@@ -77,6 +77,11 @@ impl<'a> Iterator for Fields<'a> {
             let first_line_end = line_end(self.data, start);
             let Some((name_end, value_start)) = field_name(&self.data[start..first_line_end]) else {
                 self.is_broken = true;
+                // A boundary: the blank line before the first part was lost.
+                if self.data[start..].starts_with(b"--") {
+                    self.is_done = true;
+                    return None;
+                }
                 let follows = &self.data[first_line_end..];
                 let is_stray = blank_line(self.data, first_line_end).is_none()
                     && (field_name(&follows[..line_end(follows, 0)]).is_some()
@@ -193,8 +198,9 @@ pub fn decode(value: &[u8]) -> String {
 pub fn decode_words(text: &[u8]) -> String {
     if memmem::find(text, b"=?").is_none() {
         let decoded = match std::str::from_utf8(text) {
-            Ok(text) => text.to_owned(),
-            Err(_) => charset::guess(text).into_owned(),
+            // Only an escape can mean that ASCII is something else.
+            Ok(text) if memchr(0x1B, text.as_bytes()).is_none() => text.to_owned(),
+            _ => charset::decode(text, None).text,
         };
         return if memchr(b'\t', decoded.as_bytes()).is_some() { decoded.replace('\t', " ") } else { decoded };
     }
@@ -303,9 +309,11 @@ impl Parameters {
         self.pairs.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_slice())
     }
 
-    /// The value of a parameter as bytes, with nothing decoded.
-    pub fn raw(&self, name: &str) -> Option<&[u8]> {
-        self.bytes(name)
+    /// The value of a parameter as bytes: pieces and percent signs put together, nothing else decoded.
+    pub fn joined(&self, name: &str) -> Option<Vec<u8>> {
+        let plain = || self.bytes(name).map(<[u8]>::to_vec);
+        let extended = || self.bytes(&format!("{name}*")).map(|value| percent_decode(extended_value(value).1));
+        plain().or_else(extended).or_else(|| self.pieces(name).map(|(_, bytes)| bytes))
     }
 
     /// The text of a parameter.
@@ -324,12 +332,22 @@ impl Parameters {
     }
 
     fn continued(&self, name: &str) -> Option<String> {
+        let (label, bytes) = self.pieces(name)?;
+        Some(match label {
+            Some(label) => charset::decode(&bytes, Some(&label)).text,
+            None => decode_words(&bytes),
+        })
+    }
+
+    /// The charset and the bytes of `name*0`, `name*1`, … put together; some mailers count from 1.
+    fn pieces(&self, name: &str) -> Option<(Option<String>, Vec<u8>)> {
         let mut label = None;
         let mut bytes = Vec::new();
-        let mut count = 0;
-        loop {
+        let has = |number: usize| self.bytes(&format!("{name}*{number}")).or(self.bytes(&format!("{name}*{number}*")));
+        let first = (0..=1).find(|number| has(*number).is_some())?;
+        for count in first.. {
             if let Some(segment) = self.bytes(&format!("{name}*{count}*")) {
-                let segment = if count == 0 {
+                let segment = if count == first {
                     let (found, rest) = extended_value(segment);
                     label = found;
                     rest
@@ -342,13 +360,8 @@ impl Parameters {
             } else {
                 break;
             }
-            count += 1;
         }
-        match label {
-            _ if count == 0 => None,
-            Some(label) => Some(charset::decode(&bytes, Some(&label)).text),
-            None => Some(decode_words(&bytes)),
-        }
+        Some((label, bytes))
     }
 }
 
@@ -462,6 +475,7 @@ mod tests {
             ("no blank line", "A: 1\nthe body\nstarts here", vec![("A", " 1")], "the body\nstarts here"),
             ("no body", "A: 1", vec![("A", " 1")], ""),
             ("space before the colon", "A : 1\n\n", vec![("A", " 1")], ""),
+            ("boundary at once", "A: 1\n--b\nB: 2\n\nbody", vec![("A", " 1")], "--b\nB: 2\n\nbody"),
             ("no headers", "just text\nmore", vec![], "just text\nmore"),
             ("empty", "", vec![], ""),
         ];
@@ -489,9 +503,15 @@ mod tests {
             ("spaces inside", b"=?utf-8?Q?a b?=", "a b"),
             ("never ended", b"=?utf-8?Q?abc", "=?utf-8?Q?abc"),
             ("not a word", b"a =? b", "a =? b"),
+            ("raw ISO-2022-JP", b"Re: \x1B$BF|K\\\x1B(B", "Re: 日本"),
             ("raw UTF-8", "Grüße".as_bytes(), "Grüße"),
             ("raw Latin-1", b"Gr\xFC\xDFe aus M\xFCnchen", "Grüße aus München"),
             ("Japanese", b"=?ISO-2022-JP?B?GyRCRnxLXBsoQg==?=", "日本"),
+            (
+                "Japanese in two words",
+                b"=?ISO-2022-JP?B?GyRCRnxLXBsoQg==?=\r\n =?ISO-2022-JP?B?GyRCRnxLXBsoQg==?=",
+                "日本日本",
+            ),
             ("folded text", b"one\r\n two", "one two"),
             ("no space between words", b"=?utf-8?q?a?==?utf-8?q?b?=", "ab"),
         ];
@@ -515,6 +535,16 @@ mod tests {
             ("encoded word", b"attachment; filename=\"=?utf-8?Q?=C3=A9.txt?=\"", Some("é.txt")),
             ("encoded word without quotes", b"attachment; filename==?utf-8?Q?=C3=A9.txt?=", Some("é.txt")),
             ("raw 8-bit", b"attachment; filename=\"\xC3\xA9.txt\"", Some("é.txt")),
+            ("raw Latin-1", b"attachment; filename=\"Gr\xFC\xDFe.txt\"", Some("Grüße.txt")),
+            ("continued from one", b"attachment; filename*1=one; filename*2=.txt", Some("one.txt")),
+            (
+                "continued with encoded words",
+                b"attachment; filename*0=\"=?utf-8?B?w6k=?=\"; filename*1=\" =?utf-8?Q?=C3=A9?=\"",
+                Some("éé"),
+            ),
+            ("extended with a charset", b"attachment; filename*=iso-8859-1'de'Gr%FC%DFe.txt", Some("Grüße.txt")),
+            ("extended without a charset", b"attachment; filename*=%E2%82%AC.txt", Some("€.txt")),
+            ("half extended", b"attachment; filename*0*=utf-8''%E2%82%AC; filename*1=%41.txt", Some("€%41.txt")),
             ("spaces without quotes", b"attachment; filename=my file.txt", Some("my file.txt")),
             ("missing quote", b"attachment; filename=\"a.txt; x=y", Some("a.txt")),
             ("doubled semicolon", b"attachment;; filename=a.txt", Some("a.txt")),

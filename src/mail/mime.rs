@@ -103,10 +103,10 @@ impl Builder {
         if depth >= DEPTH {
             return self.problem("parts are nested too deep; the innermost are kept as they stand");
         }
-        let Some(boundary) = part.kind.raw("boundary").filter(|boundary| !boundary.is_empty()) else {
+        let Some(boundary) = part.kind.joined("boundary").filter(|boundary| !boundary.is_empty()) else {
             return self.problem("a multipart message names no boundary; it is shown as text");
         };
-        let Some(cuts) = cut(part.body, boundary, PARTS.saturating_sub(self.parts)) else {
+        let Some(cuts) = cut(part.body, &boundary, PARTS.saturating_sub(self.parts)) else {
             return self.problem("the boundary of a multipart message does not occur; it is shown as text");
         };
         if !cuts.is_ended {
@@ -132,6 +132,10 @@ fn media_type(value: &str, default_mime: &str) -> String {
         Some((kind, name)) if !kind.is_empty() && !name.is_empty() => value.to_owned(),
         _ if value.is_empty() => default_mime.to_owned(),
         _ if value == "html" => "text/html".to_owned(),
+        // `application-x-gzip`
+        _ if ["application", "image", "audio", "video"].iter().any(|kind| value.starts_with(kind)) => {
+            "application/octet-stream".to_owned()
+        }
         _ => "text/plain".to_owned(),
     }
 }
@@ -202,7 +206,7 @@ impl<'a> Part<'a> {
         let Some(raw) = self.headers.raw("Content-Transfer-Encoding") else { return Transfer::None };
         let word = raw.trim_ascii().split(|byte| matches!(byte, b';' | b' ' | b'\t')).next().unwrap_or_default();
         match word.to_ascii_lowercase().as_slice() {
-            b"base64" | b"base-64" | b"\"base64\"" => Transfer::Base64,
+            b"base64" | b"base-64" | b"\"base64\"" if !body::is_not_base64(self.body) => Transfer::Base64,
             b"quoted-printable" | b"quoted-printeable" | b"\"quoted-printable\"" | b"qp" => Transfer::QuotedPrintable,
             b"x-uuencode" | b"uuencode" | b"x-uue" | b"uue" => Transfer::Uuencode,
             _ => Transfer::None,
@@ -249,9 +253,11 @@ impl<'a> Part<'a> {
 
     /// The file's name as the sender gave it, if any.
     pub fn file_name(&self) -> Option<String> {
-        let name = self.disposition.text("filename").or_else(|| self.kind.text("name"))?;
-        let name = name.trim();
-        (!name.is_empty()).then(|| name.to_owned())
+        let names = [self.disposition.text("filename"), self.kind.text("name")];
+        names
+            .into_iter()
+            .flatten()
+            .find_map(|name| Some(base_name(&name)).filter(|name| !name.is_empty()).map(str::to_owned))
     }
 
     /// The `Content-ID` without angle brackets.
@@ -261,12 +267,21 @@ impl<'a> Part<'a> {
         (!id.is_empty()).then(|| id.to_owned())
     }
 
-    /// Whether the sender wants it shown as text: a text part that is no file.
-    pub fn is_shown_text(&self) -> bool {
+    /// Whether it can be shown as text, and is not sent as a file.
+    pub fn is_text(&self) -> bool {
         let is_text = self.mime == "text/plain" || self.mime == "text/html";
         let is_unread_multipart = self.mime.starts_with("multipart/");
-        (is_text || is_unread_multipart) && self.disposition.value != "attachment" && self.file_name().is_none()
+        (is_text || is_unread_multipart) && self.disposition.value != "attachment"
     }
+}
+
+/// `C:\TEMP\a.png` and `/tmp/a.png` are where the sender kept it, and not what it is called.
+fn base_name(name: &str) -> &str {
+    let name = name.trim();
+    let is_windows = name.starts_with(r"\\") || name.as_bytes().get(1..3).is_some_and(|drive| drive == br":\");
+    let cut = if is_windows { name.rfind(['\\', '/']) } else { name.strip_prefix('/').and_then(|_| name.rfind('/')) };
+    let base = cut.map_or(name, |cut| &name[cut + 1..]);
+    if base.is_empty() { name } else { base }
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ pub struct Chosen {
 /// Walks a message as a mail program shows it.
 pub fn choose(root: &Part<'_>, problems: &mut Vec<Problem>) -> Chosen {
     let mut walk = Walk { pieces: Vec::new(), files: Vec::new(), problems };
-    walk.part(root, Inside::Mixed);
+    walk.part(root, Inside::Start);
     let Walk { pieces, files, .. } = walk;
     Chosen { body: join(pieces), files }
 }
@@ -24,6 +24,8 @@ pub fn choose(root: &Part<'_>, problems: &mut Vec<Problem>) -> Chosen {
 /// What a part stands in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Inside {
+    /// The first text of all, or a form of it: shown even with a name, which some mailers give it.
+    Start,
     Mixed,
     /// In `multipart/related`: not the first part, so something the first one shows.
     Related,
@@ -59,8 +61,8 @@ impl Walk<'_> {
                 }
             }
             _ => {
-                for child in &part.children {
-                    self.part(child, inside);
+                for (n, child) in part.children.iter().enumerate() {
+                    self.part(child, if n > 0 && inside == Inside::Start { Inside::Mixed } else { inside });
                 }
             }
         }
@@ -71,7 +73,7 @@ impl Walk<'_> {
         let mut best: Option<(u8, Vec<Piece>)> = None;
         for child in &part.children {
             let before = std::mem::take(&mut self.pieces);
-            self.part(child, Inside::Mixed);
+            self.part(child, Inside::Start);
             let pieces = std::mem::replace(&mut self.pieces, before);
             let is_blank = |piece: &Piece| piece.text().trim().is_empty();
             let rank = match () {
@@ -87,7 +89,8 @@ impl Walk<'_> {
     }
 
     fn leaf(&mut self, part: &Part<'_>, inside: Inside) {
-        if part.is_shown_text() && inside == Inside::Mixed {
+        let is_shown = part.is_text() && (inside == Inside::Start || part.file_name().is_none());
+        if is_shown && inside != Inside::Related {
             let decoded = part.text();
             if let Some(problem) = decoded.problem {
                 self.problems.push(Problem { code: codes::READ_CHARSET, message: problem });
