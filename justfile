@@ -34,6 +34,10 @@ backup-soak conversations="20000" kills="30" seed="":
 contract url key:
     FREESCOUT_CONTRACT_URL={{url}} FREESCOUT_CONTRACT_KEY={{key}} cargo test --test contract -- --ignored --nocapture
 
+# Pictures of the report in Chromium, for looking at and for the handbook: telephone and desktop, light, dark and on paper.
+report-pictures archive="samples/zendesk" to="target/report-pictures":
+    packaging/report-pictures {{archive}} {{to}}
+
 # Looks at snapshots that changed.
 review:
     cargo insta review

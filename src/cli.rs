@@ -41,6 +41,7 @@ mod lint;
 mod mapping;
 mod outcomes;
 mod people;
+mod report;
 mod restore;
 mod sandbox;
 mod screen;

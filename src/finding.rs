@@ -3,7 +3,9 @@
 //! A finding never stops a record by itself; what stops one is a rejection, a
 //! refusal or a dead letter, and those carry findings too.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::sync::LazyLock;
 
 use serde::Serialize;
 
@@ -74,6 +76,24 @@ impl Finding {
 pub fn severity_of(code: &str) -> Severity {
     codes::ALL.iter().find(|(known, ..)| *known == code).map_or(Severity::Warning, |(_, severity, _)| *severity)
 }
+
+/// What `docs/findings.md` says about a kind of finding: what it means, and what to do. Literals are in backticks.
+///
+/// The page is part of the program, so that it, the report and the code cannot say different things.
+pub fn explained(code: &str) -> Option<(&'static str, &'static str)> {
+    EXPLAINED.get(code).copied()
+}
+
+static EXPLAINED: LazyLock<HashMap<&'static str, (&'static str, &'static str)>> = LazyLock::new(|| {
+    let page = include_str!("../docs/findings.md");
+    let rows = page.lines().filter_map(|line| {
+        let mut cells = line.strip_prefix("| `")?.strip_suffix('|')?.split(" | ").map(str::trim);
+        let code = cells.next()?.trim_end_matches('`');
+        let _severity = cells.next()?;
+        Some((code, (cells.next()?, cells.next()?)))
+    });
+    rows.collect()
+});
 
 /// The kinds of finding.
 pub mod codes {
@@ -179,6 +199,8 @@ mod tests {
         for (code, severity, _) in codes::ALL {
             let row = format!("| `{code}` | {} |", format!("{severity:?}").to_lowercase());
             assert!(page.contains(&row), "docs/findings.md lacks {row}");
+            let (meaning, advice) = explained(code).unwrap_or_default();
+            assert!(!meaning.is_empty() && !advice.is_empty(), "docs/findings.md does not explain {code}");
         }
     }
 }

@@ -10,6 +10,7 @@
 //! - [`input`], [`source`] and [`catalog`] cut an archive into [`record`]s.
 //! - [`mapping`] turns a record into a [`conversation`]; [`check`] says what FreeScout would do to it.
 //! - [`upload`] sends it through [`freescout`], and [`journal`] remembers what has happened.
+//! - [`holdings`] counts what an archive holds, before any mapping.
 //! - [`anonymise`] makes a record nobody's, so that it can be shown to others.
 //! - [`backup`] copies a FreeScout into a folder, and reads it back.
 //! - [`mod@export`] writes what a FreeScout holds into files for people and other programs.
@@ -29,6 +30,7 @@ pub mod export;
 pub mod fetch;
 pub mod finding;
 pub mod freescout;
+pub mod holdings;
 pub mod html;
 pub mod init;
 pub mod input;

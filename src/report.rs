@@ -9,11 +9,14 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::finding::Finding;
+use crate::mapping::Converted;
 use crate::record::{Origin, RecordId};
 
 pub mod chorus;
+pub mod figures;
 pub mod findings;
 pub mod forecast;
+pub mod html;
 pub mod json;
 pub mod tally;
 
@@ -71,6 +74,8 @@ pub enum Event<'a> {
         /// Users found.
         users: usize,
     },
+    /// A record was read and converted. Its findings and its outcome follow.
+    Converted(&'a Converted),
     /// Something was noticed.
     Finding(&'a Finding),
     /// A record has its outcome.

@@ -8,6 +8,7 @@ use foxferry::report::{Event, Summary};
 
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::interrupt::{self, Interrupt};
+use crate::cli::report::{self, Report, ReportArgs};
 use crate::cli::screen::Screen;
 use crate::cli::survey::Survey;
 use crate::cli::{ArchiveArgs, FindingArgs, LookArgs, SelectionArgs, agents, archive, outcomes};
@@ -16,6 +17,7 @@ pub const EXAMPLES: &str = "\
 Examples:
   foxferry check samples/zendesk
   foxferry check export.json --mapping acme.toml --findings findings.jsonl
+  foxferry check samples/zendesk --report report.html
   foxferry check samples/zendesk --create-agents --url https://help.example.org
   foxferry check mail.mbox --only '20240105.1@example.org' -vv
 
@@ -30,6 +32,8 @@ pub struct Check {
     selection: SelectionArgs,
     #[command(flatten)]
     findings: FindingArgs,
+    #[command(flatten)]
+    report: ReportArgs,
     /// List the agents whom `import --create-agents` would create; with `--url`, only those the target lacks
     #[arg(long, help_heading = "People")]
     create_agents: bool,
@@ -39,6 +43,12 @@ pub struct Check {
 
 /// Reads and maps everything, and tells every finding.
 pub fn run(args: &Check, screen: &Screen) -> Result<Exit, Failure> {
+    let report = Report::open(&args.report, "check", &args.archive)?;
+    let ended = go(args, screen, &report);
+    report.close(ended)
+}
+
+fn go(args: &Check, screen: &Screen, report: &Report) -> Result<Exit, Failure> {
     if args.target.is_named() && !args.create_agents {
         return Err(Failure::new(Exit::Usage, "`--url` is used only with `--create-agents`")
             .hint("a check asks no server; `foxferry mapping lint --url` compares a mapping with one"));
@@ -49,9 +59,16 @@ pub fn run(args: &Check, screen: &Screen) -> Result<Exit, Failure> {
     let directory = if args.create_agents { args.target.directory(&runtime)? } else { None };
     let archive = archive::Archive::open(&args.archive, screen, &interrupt)?;
     let mapping = archive.mapping(&args.archive)?;
-    let listeners = screen.listeners(&args.findings)?;
+    report.about(|about| {
+        report::add_mapping(about, &mapping);
+        report::add_options(about, &args.archive, Some(&args.selection));
+    });
+    let listeners = screen.listeners_with(&args.findings, report.listener())?;
     let reporter = &*listeners.reporter;
-    let reader = archive.read(mapping.shape(), args.selection.order, None, reporter, &interrupt)?;
+    let mut reader = archive.read(mapping.shape(), args.selection.order, None, reporter, &interrupt)?;
+    if let Some(report) = report.listener() {
+        reader = report.watch(reader, report::head_of(&archive));
+    }
     listeners.terminal.expect(archive::most_records(&args.selection));
     archive::announce(archive.source.name(), &reader, reporter);
     let mut sums = Summary::default();

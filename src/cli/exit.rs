@@ -64,6 +64,11 @@ impl Failure {
         self
     }
 
+    /// What is wrong, without the advice.
+    pub fn text(&self) -> &str {
+        &self.message
+    }
+
     /// Whether there is advice already.
     pub fn has_hint(&self) -> bool {
         self.hint.is_some()

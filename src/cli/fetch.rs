@@ -18,8 +18,8 @@ use crate::cli::archive::{self, Archive};
 use crate::cli::exit::{Exit, Failure, chain};
 use crate::cli::interrupt::{self, Interrupt};
 use crate::cli::screen::{Screen, shortened};
-use crate::cli::terminal::span;
 use crate::cli::{ArchiveArgs, SelectionArgs, rate};
+use foxferry::report::figures::span;
 
 pub const EXAMPLES: &str = "\
 Examples:

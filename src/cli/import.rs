@@ -1,6 +1,6 @@
 //! `foxferry import`: an archive into FreeScout.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use foxferry::freescout::{Client, Directory};
 use foxferry::journal::{Identity, Journal};
 use foxferry::mapping::Mapping;
 use foxferry::pipeline;
+use foxferry::report::html::{About, HtmlReport};
 use foxferry::report::{Event, Reporter};
 use foxferry::sandbox::{self, Sandbox};
 use foxferry::source::Reader;
@@ -19,6 +20,7 @@ use tokio::runtime::Runtime;
 use crate::cli::archive::{self, Archive};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::interrupt::{self, Interrupt};
+use crate::cli::report::{self, Report, ReportArgs};
 use crate::cli::screen::{Listeners, Screen};
 use crate::cli::settings::{self, Destination};
 use crate::cli::survey::Survey;
@@ -30,6 +32,7 @@ Examples:
   foxferry import export.json --url https://help.example.org --key-file key.txt
   foxferry import mail.mbox --url https://help.example.org --mapping acme.toml --since 2022-01-01
   foxferry import export.json --url https://help.example.org --limit 20 --rate 2
+  foxferry import export.json --url https://help.example.org --report import.html
   foxferry import export.json --url https://help.example.org --window 20:00-06:00
   foxferry import address-book.csv --people-only --url https://help.example.org
   foxferry import export.json --create-agents --url https://help.example.org
@@ -48,6 +51,8 @@ pub struct Import {
     selection: SelectionArgs,
     #[command(flatten)]
     findings: FindingArgs,
+    #[command(flatten)]
+    report: ReportArgs,
     /// Send nothing if a field or value is neither mapped nor ignored, or a finding is an error
     #[arg(long, help_heading = "Findings")]
     strict: bool,
@@ -89,6 +94,7 @@ pub(super) fn seconds(text: &str) -> Result<f64, String> {
 struct Run<'a> {
     args: &'a Import,
     screen: &'a Screen,
+    report: Option<&'a Arc<HtmlReport>>,
     runtime: Runtime,
     interrupt: Interrupt,
     stop: Stop,
@@ -101,13 +107,19 @@ struct Run<'a> {
 /// Reads, maps, sends, and says how it went.
 pub fn run(args: &Import, screen: &Screen) -> Result<Exit, Failure> {
     let destination = Destination::choose(&args.target)?;
+    let report = Report::open(&args.report, "import", &args.archive)?;
+    let ended = go(args, destination, screen, &report);
+    report.close(ended)
+}
+
+fn go(args: &Import, destination: Destination, screen: &Screen, report: &Report) -> Result<Exit, Failure> {
     let runtime = interrupt::runtime()?;
     let stop = Stop::new();
     let asked = stop.clone();
     let interrupt = Interrupt::listen(&runtime, move |times| if times == 1 { asked.ask() } else { asked.now() })?;
     let archive = Archive::open(&args.archive, screen, &interrupt)?;
     let mapping = archive.mapping(&args.archive)?;
-    let listeners = screen.listeners(&args.findings)?;
+    let listeners = screen.listeners_with(&args.findings, report.listener())?;
     // Kept to the end: a rehearsal leaves nothing behind.
     let rehearsal = match (&destination, &args.journal) {
         (Destination::Sandbox, None) => Some(archive.temporary_folder()?),
@@ -118,7 +130,9 @@ pub fn run(args: &Import, screen: &Screen) -> Result<Exit, Failure> {
         (None, Some(path)) => path.clone(),
         (None, None) => journals::path_for(&args.archive.archives[0]),
     };
-    let run = Run { args, screen, runtime, interrupt, stop, archive, mapping, listeners, journal };
+    report.about(|about| describe(about, args, &mapping, &journal));
+    let report = report.listener();
+    let run = Run { args, screen, report, runtime, interrupt, stop, archive, mapping, listeners, journal };
     let ended = match destination {
         Destination::Server(server) => {
             let client = server.client(usize::from(args.target.concurrency))?;
@@ -130,6 +144,37 @@ pub fn run(args: &Import, screen: &Screen) -> Result<Exit, Failure> {
     // The bar goes away before an error is printed.
     run.listeners.finish()?;
     ended
+}
+
+/// What a report says of the run. Keys are no options, and an address is shown by the target's event.
+fn describe(about: &mut About, args: &Import, mapping: &Mapping, journal: &Path) {
+    about.sends = true;
+    about.unit = if args.people_only { "people" } else { "records" };
+    report::add_mapping(about, mapping);
+    report::add_options(about, &args.archive, Some(&args.selection));
+    let mut add = |name: &str, value: String| about.settings.push((name.to_owned(), value));
+    if args.target.sandbox {
+        add("target", "a sandbox in this process".to_owned());
+    } else {
+        add("journal", journal.display().to_string());
+    }
+    add("--concurrency", args.target.concurrency.to_string());
+    if let Some(rate) = args.target.rate {
+        add("--rate", rate.to_string());
+    }
+    if let Some(window) = &args.target.window {
+        add("--window", window.to_string());
+    }
+    let switches = [
+        ("--strict", args.strict),
+        ("--no-marker", args.no_marker),
+        ("--people-only", args.people_only),
+        ("--create-agents", args.create_agents),
+        ("--append messages", args.append == Append::Messages),
+    ];
+    for (name, _) in switches.into_iter().filter(|(_, is_on)| *is_on) {
+        add(name, "yes".to_owned());
+    }
 }
 
 impl Run<'_> {
@@ -239,7 +284,10 @@ impl Run<'_> {
     fn send(&self, client: &Client, directory: &Directory, sandbox: Option<&Sandbox>) -> Result<Exit, Failure> {
         let journal = self.open_journal(client)?;
         let announced = journals::announce_target(client.shown_url());
-        let reader = self.read()?;
+        let mut reader = self.read()?;
+        if let Some(report) = self.report {
+            reader = report.watch(reader, report::head_of(&self.archive));
+        }
         let records = reader.facts.records;
         if records > 0 {
             self.require_mailbox(directory)?;

@@ -11,6 +11,7 @@ use crate::cli::screen::{Listeners, Screen};
 
 /// Tells findings and outcome of one record, and counts them.
 pub fn tell(converted: &Converted, reporter: &dyn Reporter, sums: &mut Summary) {
+    reporter.event(&Event::Converted(converted));
     let (findings, record, origin, outcome, reason): (&[Finding], &RecordId, &Origin, Outcome, Option<&str>) =
         match converted {
             Converted::Ready(mapped) => {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use foxferry::report::Reporter;
 use foxferry::report::chorus::Chorus;
+pub use foxferry::report::figures::{counted, shortened};
 use foxferry::report::findings::FindingsFile;
+use foxferry::report::html::HtmlReport;
 use foxferry::report::json::JsonLines;
 use foxferry::report::tally::{Counts, Tally};
 use foxferry::report::{Outcome, Summary};
@@ -68,12 +70,18 @@ impl Screen {
 
     /// Everybody who listens to a run.
     pub fn listeners(&self, args: &FindingArgs) -> Result<Listeners, Failure> {
+        self.listeners_with(args, None)
+    }
+
+    /// Everybody who listens to a run of which there will be a report.
+    pub fn listeners_with(&self, args: &FindingArgs, report: Option<&Arc<HtmlReport>>) -> Result<Listeners, Failure> {
         let tally = Arc::new(Tally::default());
         let terminal = Arc::new(Terminal::new(self.style()));
         let mut all: Vec<Arc<dyn Reporter>> = vec![Arc::<Tally>::clone(&tally), Arc::<Terminal>::clone(&terminal)];
         if self.is_json {
             all.push(Arc::new(JsonLines::new(io::stdout())));
         }
+        all.extend(report.map(|report| Arc::<HtmlReport>::clone(report) as Arc<dyn Reporter>));
         let mut file = None;
         if let Some(path) = &args.findings {
             let created = FindingsFile::create(path).map_err(|cause| {
@@ -190,27 +198,12 @@ fn fields_text(kind: &foxferry::report::tally::Kind) -> String {
 fn show_samples(text: &mut String, kind: &foxferry::report::tally::Kind, dim: anstyle::Style) {
     use std::fmt::Write as _;
     for sample in &kind.samples {
-        let _ = writeln!(text, "    {dim}{}{dim:#}", shortened(sample));
+        let _ = writeln!(text, "    {dim}{}{dim:#}", shortened(&sample.to_string()));
     }
     let shown = kind.samples.len() as u64;
     if kind.count > shown {
         let _ = writeln!(text, "    {dim}… and {} more{dim:#}", kind.count - shown);
     }
-}
-
-/// One line of a bearable length, without control characters: archives may hold terminal sequences.
-pub fn shortened(text: &str) -> String {
-    const LONGEST: usize = 300;
-    let mut line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST).collect();
-    if text.chars().nth(LONGEST).is_some() {
-        line.push('…');
-    }
-    line
-}
-
-/// `1 snapshot`, `2 snapshots`.
-pub fn counted(count: u64, one: &str) -> String {
-    format!("{count} {one}{}", if count == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]
@@ -233,10 +226,5 @@ mod tests {
             "error 1 attachment-missing: An attachment has no bytes in the archive; a visible line names it\n    a.pdf\n\
              info 5 read-duplicate: The archive holds something twice; one copy counts\n    copy 0\n    copy 1\n    copy 2\n    … and 2 more\n"
         );
-    }
-
-    #[test]
-    fn control_characters_do_not_reach_the_terminal() {
-        assert_eq!(shortened("a\u{1b}[31mb\nc"), "a [31mb c");
     }
 }

@@ -67,7 +67,7 @@ impl Survey {
         for finding in findings {
             let is_uncovered = [codes::MAP_LOST_FIELD, codes::MAP_UNMAPPED_VALUE].contains(&finding.code);
             if is_uncovered || finding.severity == Severity::Error {
-                let sample = || (0, foxferry::report::tally::sample_of(finding));
+                let sample = || (0, foxferry::report::tally::Sample::of(finding).to_string());
                 self.lost.entry(finding.code).or_insert_with(sample).0 += 1;
             }
         }

@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use foxferry::report::figures::span;
 use foxferry::report::forecast::Progress;
 use foxferry::report::{Event, Outcome, Reporter, Summary};
 use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -238,7 +239,7 @@ impl Reporter for Terminal {
                 }
             }
             Event::Finding(finding) if self.verbose() > 1 => {
-                let text = foxferry::report::tally::sample_of(finding);
+                let text = foxferry::report::tally::Sample::of(finding);
                 self.message(state, &format!("{} {text}", finding.code));
             }
             Event::Retry { record, after, reason } if self.verbose() > 0 => {
@@ -332,29 +333,9 @@ fn counts(state: &State) -> String {
     text
 }
 
-/// A length of time for people, rounded.
-pub(super) fn span(seconds: f64) -> String {
-    let seconds = seconds.round() as u64;
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3600 => format!("{} min", seconds.div_ceil(60)),
-        172_800.. => format!("{} days", seconds.div_ceil(86_400)),
-        _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn spans_table() {
-        for (seconds, expected) in
-            [(0.2, "0 s"), (59.0, "59 s"), (61.0, "2 min"), (7265.0, "2 h 1 min"), (200_000.0, "3 days")]
-        {
-            assert_eq!(span(seconds), expected);
-        }
-    }
 
     #[test]
     fn clocks_table() {

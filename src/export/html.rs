@@ -30,6 +30,7 @@ use super::{Bodies, ExportError, Exporter, Form, Notes, Options, Writer, table, 
 use crate::content::Content;
 use crate::freescout::wire;
 use crate::html::{clean, escape, from_text};
+use crate::report::figures::size;
 
 mod words;
 
@@ -322,7 +323,7 @@ fn is_picture(mime: &str) -> bool {
 
 fn file_item(file: &wire::Attachment, path: Option<&str>, content: &Content) -> String {
     let name = escape(&file.file_name);
-    let size = content.length().or(file.size).map(|bytes| format!(" <span class=\"dim\">{}</span>", size_of(bytes)));
+    let size = content.length().or(file.size).map(|bytes| format!(" <span class=\"dim\">{}</span>", size(bytes)));
     let size = size.unwrap_or_default();
     let Some(path) = path else {
         return format!("<li>{name}{size} <span class=\"word\">not in the archive</span></li>\n");
@@ -363,14 +364,6 @@ fn link_to(path: &str) -> String {
         }
     }
     link
-}
-
-fn size_of(bytes: u64) -> String {
-    match bytes {
-        0..1024 => format!("{bytes} B"),
-        1024..1_048_576 => format!("{:.0} KiB", bytes as f64 / 1024.0),
-        _ => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
-    }
 }
 
 impl Writer for Archive {

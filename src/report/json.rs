@@ -98,6 +98,8 @@ enum Line<'a> {
 impl<W: Write + Send> Reporter for JsonLines<W> {
     fn event(&self, event: &Event<'_>) {
         let line = match event {
+            // For listeners in this process: the whole conversation is no line.
+            Event::Converted(_) => return,
             Event::Unpacking { bytes } => Line::Unpacking { bytes: *bytes },
             Event::Unpacked { bytes, .. } => Line::Unpacked { bytes: *bytes },
             Event::Indexing { bytes, of } => Line::Indexing { bytes: *bytes, of: *of },

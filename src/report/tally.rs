@@ -1,12 +1,13 @@
 //! Counts findings by kind and keeps a few of each, so that a million of them fit a screen.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use crate::finding::{Finding, Severity};
 use crate::report::{Event, Outcome, Reporter};
 
-/// How many findings of a kind, and how many reasons of an outcome, are kept.
+/// How many findings of a kind, and how many records of each reason of an outcome, are kept for the screen.
 pub const SAMPLES: usize = 3;
 
 /// How many different fields of a kind of finding are told apart.
@@ -16,9 +17,16 @@ const FIELDS: usize = 200;
 const REASONS: usize = 50;
 
 /// A listener that adds up findings and the reasons of outcomes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Tally {
     counts: Mutex<Counts>,
+    samples: usize,
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self::keeping(SAMPLES)
+    }
 }
 
 /// What has been added up so far.
@@ -37,17 +45,55 @@ pub struct Kind {
     pub severity: Severity,
     /// How many.
     pub count: u64,
-    /// The first few, as `place: message`.
-    pub samples: Vec<String>,
+    /// The first few.
+    pub samples: Vec<Sample>,
     /// How often each field was named, up to 200 of them; with only one field in all it says nothing new.
     pub fields: BTreeMap<String, u64>,
 }
 
+/// One of many: where, which record, which part, and what. Prints as one line.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sample {
+    /// Its place in the archive.
+    pub origin: Option<String>,
+    /// The record.
+    pub record: Option<String>,
+    /// The field or part.
+    pub field: Option<String>,
+    /// What was noticed; empty for an outcome, whose reason all samples share.
+    pub message: String,
+}
+
+impl Sample {
+    /// Of a finding.
+    pub fn of(finding: &Finding) -> Self {
+        Self {
+            origin: finding.origin.as_ref().map(ToString::to_string),
+            record: finding.record.as_ref().map(ToString::to_string),
+            field: finding.field.clone(),
+            message: finding.message.clone(),
+        }
+    }
+}
+
+impl fmt::Display for Sample {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let field = self.field.as_ref().map(|field| format!("`{field}`"));
+        let message = Some(&self.message).filter(|message| !message.is_empty());
+        let parts: Vec<&str> = [self.origin.as_ref(), self.record.as_ref(), field.as_ref(), message]
+            .into_iter()
+            .flatten()
+            .map(String::as_str)
+            .collect();
+        f.write_str(&parts.join(": "))
+    }
+}
+
 impl Kind {
-    fn add(&mut self, severity: Severity, sample: impl FnOnce() -> String) {
+    fn add(&mut self, severity: Severity, most: usize, sample: impl FnOnce() -> Sample) {
         self.severity = self.severity.max(severity);
         self.count += 1;
-        if self.samples.len() < SAMPLES {
+        if self.samples.len() < most {
             self.samples.push(sample());
         }
     }
@@ -75,6 +121,11 @@ impl Default for Kind {
 }
 
 impl Tally {
+    /// Keeps at most so many samples of each kind and reason.
+    pub fn keeping(samples: usize) -> Self {
+        Self { counts: Mutex::default(), samples }
+    }
+
     /// What has been added up so far.
     pub fn counts(&self) -> Counts {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -99,28 +150,13 @@ impl Counts {
     }
 }
 
-/// One finding in a line: where, which record, which part, and what.
-pub fn sample_of(finding: &Finding) -> String {
-    let mut text = String::new();
-    if let Some(origin) = &finding.origin {
-        text = format!("{origin}: ");
-    }
-    if let Some(record) = &finding.record {
-        text = format!("{text}{record}: ");
-    }
-    if let Some(field) = &finding.field {
-        text = format!("{text}`{field}`: ");
-    }
-    format!("{text}{}", finding.message)
-}
-
 impl Reporter for Tally {
     fn event(&self, event: &Event<'_>) {
         match event {
             Event::Finding(finding) => {
                 let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
                 let kind = counts.kinds.entry(finding.code).or_default();
-                kind.add(finding.severity, || sample_of(finding));
+                kind.add(finding.severity, self.samples, || Sample::of(finding));
                 // Places inside a conversation (`threads[2]`) are as many as there are threads.
                 if let Some(field) = finding.field.as_deref().filter(|field| !field.contains('[')) {
                     kind.add_field(field);
@@ -133,7 +169,12 @@ impl Reporter for Tally {
                     key.1 = "for other reasons".to_owned();
                 }
                 let severity = if *outcome == Outcome::Skipped { Severity::Info } else { Severity::Error };
-                counts.reasons.entry(key).or_default().add(severity, || format!("{origin}: {record}"));
+                let sample = || Sample {
+                    origin: Some(origin.to_string()),
+                    record: Some(record.to_string()),
+                    ..Sample::default()
+                };
+                counts.reasons.entry(key).or_default().add(severity, self.samples, sample);
             }
             _ => {}
         }
@@ -160,6 +201,7 @@ mod tests {
             [("attachment-missing", 1), ("read-date", 5)]
         );
         assert_eq!(worst[1].1.most_frequent_fields(), [("date", 5)]);
-        assert_eq!(worst[1].1.samples, ["`date`: date 0", "`date`: date 1", "`date`: date 2"]);
+        let samples: Vec<String> = worst[1].1.samples.iter().map(ToString::to_string).collect();
+        assert_eq!(samples, ["`date`: date 0", "`date`: date 1", "`date`: date 2"]);
     }
 }

@@ -147,6 +147,7 @@ impl Carrier {
         slot: OwnedSemaphorePermit,
         first: Option<First>,
     ) -> Result<(), Halt> {
+        self.line.reporter.event(&Event::Converted(&item));
         let result = match item {
             Converted::Ready(mapped) => self.carry_ready(*mapped, slot, first).await,
             Converted::Skipped(item) => {

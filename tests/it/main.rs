@@ -24,6 +24,7 @@ mod people;
 mod place;
 mod records;
 mod refusals;
+mod report;
 mod restore;
 mod resume;
 mod sandbox;
