@@ -101,6 +101,18 @@ pub fn with_linked_images(html: &str, mut address: impl FnMut(&str) -> Option<St
     })
 }
 
+/// Puts other addresses in place of images wherever they are.
+///
+/// As [`with_linked_images`], but `address` is asked for each image's address, whatever it is.
+pub fn with_named_images(html: &str, mut address: impl FnMut(&str) -> Option<String>) -> String {
+    with_sources(
+        html,
+        |name, value| {
+            if name.eq_ignore_ascii_case("src") { address(scan::decode(value.trim()).trim()) } else { None }
+        },
+    )
+}
+
 /// Puts in what `new` gives for the attributes of images, by name and value as written.
 fn with_sources(html: &str, mut new: impl FnMut(&str, &str) -> Option<String>) -> String {
     let mut out = String::with_capacity(html.len());

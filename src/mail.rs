@@ -25,6 +25,7 @@ use crate::finding::codes;
 use crate::record::Body;
 
 pub mod address;
+mod apple;
 pub mod body;
 pub mod charset;
 #[cfg(test)]
@@ -33,10 +34,18 @@ pub mod conversation;
 pub mod date;
 pub mod folder;
 pub mod header;
+#[cfg(test)]
+mod hostile;
+pub mod inner;
 pub mod labels;
 pub mod mime;
+mod names;
+pub mod rtf;
+pub mod smime;
 mod text;
 pub mod threads;
+pub mod tnef;
+pub mod uuencode;
 
 use address::Address;
 use header::Headers;
@@ -44,6 +53,9 @@ use mime::{Part, Tree};
 
 /// Stands for the message as a whole where a leaf's number is asked for.
 pub const WHOLE: usize = usize::MAX;
+
+/// The `n`-th file inside a leaf (in `winmail.dat`, in the text) has the leaf's number and `n` times this, from 1 on.
+pub const INNER: usize = 1 << 14;
 
 /// Before this, a date is a program's mistake: nobody has mail of 1970.
 const EARLIEST: i64 = 365 * 86_400;
@@ -53,6 +65,9 @@ const LATEST: i64 = 2_147_385_600;
 
 /// A sender's clock may be this wrong, in seconds, before the first server's clock is believed instead.
 const CLOCK_ERROR: i64 = 30 * 86_400;
+
+/// How much of a date is shown that is none.
+const SHOWN_DATE_BYTES: usize = 120;
 
 /// Header fields that are kept as they are: the name in the mail and the key in `fields`.
 const KEPT_FIELDS: &[(&str, &str)] = &[
@@ -127,7 +142,7 @@ pub struct File {
     pub content_id: Option<String>,
     /// Whether it is shown inside the text.
     pub is_inline: bool,
-    /// Which leaf it is, or [`WHOLE`].
+    /// Which leaf it is, for one inside a leaf see [`INNER`], or [`WHOLE`].
     pub part: usize,
     /// The decoded length in bytes.
     pub length: u64,
@@ -163,7 +178,10 @@ impl Sent {
         let has_date = raw.is_some();
         // The last field was put on first, nearest to the sender.
         let received = || headers.all("Received").rev().find_map(|raw| date::parse_received(raw, zone)).filter(is_sane);
-        let shown = || header::decode(raw.unwrap_or_default());
+        let shown = || {
+            let raw = raw.unwrap_or_default();
+            header::decode(&raw[..raw.len().min(SHOWN_DATE_BYTES)])
+        };
         if let Some(at) = date.filter(is_sane) {
             return match received() {
                 Some(received) if (received.as_second() - at.as_second()).abs() > CLOCK_ERROR => Self {
@@ -224,7 +242,7 @@ impl Mail {
             .iter()
             .map(|problem| Problem { code: codes::READ_BROKEN_MIME, message: (*problem).to_owned() })
             .collect();
-        let text::Chosen { body, files } = text::choose(&tree.root, &mut problems);
+        let text::Chosen { body, files } = text::choose(&tree.root, &mut problems, 0);
         let reply_to = people("Reply-To");
         let sender = people("Sender");
         let labels = headers.raw("X-Gmail-Labels").map(labels::split).unwrap_or_default();
@@ -245,6 +263,13 @@ impl Mail {
         };
         mail.fields = mail.kept_fields(headers);
         mail
+    }
+
+    /// Puts the message itself, of this length in bytes, at the end of its files.
+    pub fn attach_original(&mut self, length: u64) {
+        let name = names::of_mail(self.subject.as_deref().unwrap_or_default(), self.files.len() + 1);
+        let mime = "message/rfc822".to_owned();
+        self.files.push(File { name, mime, content_id: None, is_inline: false, part: WHOLE, length });
     }
 
     fn kept_fields(&self, headers: &Headers<'_>) -> Map<String, Value> {
@@ -365,7 +390,7 @@ pub fn unquote(message: &[u8]) -> Cow<'_, [u8]> {
 
 /// The decoded bytes of the `part`-th leaf of a message, counted from 0 in document order.
 ///
-/// [`WHOLE`] is the message itself. Fails with `NotFound` when there are fewer leaves, which means that
+/// [`WHOLE`] is the message itself, and [`INNER`] says how files inside of leaves are counted. Fails with `NotFound` when there are fewer leaves, which means that
 /// the file changed since it was indexed.
 pub fn leaf(message: Vec<u8>, is_mbox: bool, part: usize) -> io::Result<Vec<u8>> {
     let unquoted = if is_mbox { unquote(&message) } else { Cow::Borrowed(&[][..]) };
@@ -378,10 +403,18 @@ pub fn leaf(message: Vec<u8>, is_mbox: bool, part: usize) -> io::Result<Vec<u8>>
     }
     let tree = Tree::parse(&message);
     let leaves = tree.leaves();
-    let leaf: Option<&&Part<'_>> = leaves.get(part);
-    leaf.map(|leaf| leaf.decoded().into_owned()).ok_or_else(|| {
+    leaf_of(&leaves, part, 0).ok_or_else(|| {
         io::Error::new(io::ErrorKind::NotFound, format!("the message has {} parts and not {}", leaves.len(), part + 1))
     })
+}
+
+/// The same for leaves that are at hand; `depth` counts signed mails inside of signed mails.
+fn leaf_of(leaves: &[&Part<'_>], part: usize, depth: usize) -> Option<Vec<u8>> {
+    let leaf = leaves.get(part % INNER)?;
+    match part / INNER {
+        0 => Some(leaf.decoded().into_owned()),
+        inside => inner::bytes(leaf, inside - 1, depth),
+    }
 }
 
 #[cfg(test)]
@@ -546,19 +579,6 @@ mod tests {
     }
 
     #[test]
-    fn hostile_headers_are_read_in_time_that_grows_with_their_length() {
-        // Quadratic work on these would take minutes, and the test would be killed for it.
-        for unit in ["=?x?q?a ", "\"\\", "(", "<", "a=", "name*0=\"", "\n ", ":,", "=?", ">From ", "a@b,", "\r"] {
-            let junk = unit.repeat(400_000 / unit.len());
-            for name in ["Subject", "From", "Content-Type", "References", "Date", "X-Gmail-Labels"] {
-                let mail = Mail::parse(format!("{name}: {junk}\n\nx").as_bytes());
-                assert!(mail.files.len() <= 1);
-            }
-            assert_eq!(mail(&format!("\n\n{junk}")).files.len(), 0);
-        }
-    }
-
-    #[test]
     fn nothing_of_a_real_mail_is_lost() {
         for path in mails() {
             let bytes = std::fs::read(&path).unwrap();
@@ -570,7 +590,7 @@ mod tests {
             }
             let tree = Tree::parse(&bytes);
             for leaf in tree.leaves() {
-                let is_file = mail.files.iter().any(|file| file.part == leaf.leaf);
+                let is_file = mail.files.iter().any(|file| file.part % INNER == leaf.leaf);
                 let is_empty = leaf.decoded_length() == 0;
                 assert!(is_file || is_empty || leaf.is_text(), "{}: part {}", path.display(), leaf.leaf);
             }
@@ -596,38 +616,6 @@ mod tests {
                     assert_eq!(leaf(damaged.clone(), false, file.part).unwrap().len() as u64, file.length);
                 }
             }
-        }
-    }
-
-    #[test]
-    fn subjects_and_senders_of_real_mails_agree_with_another_parser() {
-        let mails = mails();
-        let mut agreed = [0_usize; 2];
-        let mut asked = [0_usize; 2];
-        for path in &mails {
-            let bytes = std::fs::read(path).unwrap();
-            let Some(theirs) = mail_parser::MessageParser::default().parse(&bytes) else { continue };
-            let ours = Mail::parse(&bytes);
-            let squeeze = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-            if let Some(subject) = theirs.subject().filter(|subject| !subject.contains('\u{FFFD}')) {
-                asked[0] += 1;
-                let is_equal = squeeze(subject) == squeeze(ours.subject.as_deref().unwrap_or_default());
-                agreed[0] += usize::from(is_equal);
-                if !is_equal {
-                    println!("{}: subject {subject:?} and {:?}", path.display(), ours.subject);
-                }
-            }
-            if let Some(from) = theirs.from().and_then(|from| from.first()).and_then(|from| from.address()) {
-                asked[1] += 1;
-                let email = ours.from.first().and_then(|from| from.email.as_deref());
-                agreed[1] += usize::from(email == Some(from));
-                if email != Some(from) {
-                    println!("{}: from {from:?} and {:?}", path.display(), ours.from);
-                }
-            }
-        }
-        for (agreed, asked) in agreed.into_iter().zip(asked) {
-            assert!(agreed * 100 >= asked * 93, "{agreed} of {asked}");
         }
     }
 }

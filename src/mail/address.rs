@@ -7,6 +7,12 @@ use crate::mail::header;
 /// No field lists more people than this; the rest of a longer one is left out.
 const MOST: usize = 5_000;
 
+/// A longer name is none; what follows is left out.
+const NAME_BYTES: usize = 4096;
+
+/// A longer field was not encoded as a whole.
+const WHOLE_BYTES: usize = 16 * 1024;
+
 /// One address of a field.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Address {
@@ -22,7 +28,7 @@ pub fn parse(raw: &[u8]) -> Vec<Address> {
     let mut addresses = parse_unfolded(&text);
     // Some mailers encode the field as a whole, address included.
     let has_no_address = addresses.iter().all(|address| address.email.is_none());
-    if has_no_address && memchr::memmem::find(&text, b"=?").is_some() {
+    if has_no_address && text.len() <= WHOLE_BYTES && memchr::memmem::find(&text, b"=?").is_some() {
         let decoded = header::decode_words(&text);
         let again = parse_unfolded(decoded.as_bytes());
         if again.iter().any(|address| address.email.is_some()) {
@@ -84,11 +90,12 @@ struct Segment {
 struct Segments<'a> {
     text: &'a [u8],
     at: usize,
+    word_ends: header::Ends,
 }
 
 impl<'a> Segments<'a> {
     fn new(text: &'a [u8]) -> Self {
-        Self { text, at: 0 }
+        Self { text, at: 0, word_ends: header::Ends::default() }
     }
 }
 
@@ -125,7 +132,7 @@ impl Segments<'_> {
     /// Copies a quoted string without its quotes; an open one ends with the field.
     fn quoted(&mut self, phrase: &mut Vec<u8>) {
         // A quote that is never closed is not a quote: `John "Johnny Doe <j@x>`. The bound keeps hostile fields cheap.
-        const QUOTED_BYTES: usize = 4096;
+        const QUOTED_BYTES: usize = 1024;
         let rest = &self.text[self.at..self.text.len().min(self.at + QUOTED_BYTES)];
         let mut end = 0;
         while end < rest.len() && rest[end] != b'"' {
@@ -208,9 +215,9 @@ impl Segments<'_> {
         let rest = &self.text[start..self.text.len().min(start + WORD_BYTES)];
         let mut marks = memchr::memchr_iter(b'?', rest).skip(2);
         let content = marks.next().map_or(rest.len(), |n| n + 1);
-        let end = memchr::memmem::find(&rest[content.min(rest.len())..], b"?=").map(|n| content + n + 2);
+        let end = self.word_ends.after(self.text, start + content).map(|end| end + 2 - start);
         match end {
-            Some(end) if !rest[..end].contains(&b'<') => {
+            Some(end) if end <= rest.len() && !rest[..end].contains(&b'<') => {
                 phrase.extend_from_slice(&rest[..end]);
                 self.at = start + end;
             }
@@ -321,7 +328,8 @@ fn is_mailto_prefix(text: &[u8]) -> bool {
 
 /// A display name without the quotes that Outlook adds, decoded.
 fn tidy(name: &[u8]) -> Option<String> {
-    let decoded = header::decode_words(name.trim_ascii());
+    let name = name.trim_ascii();
+    let decoded = header::decode_words(&name[..name.len().min(NAME_BYTES)]);
     let name = decoded.trim().trim_matches('"').trim();
     let name = name.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\'')).unwrap_or(name).trim();
     (!name.is_empty()).then(|| name.split_whitespace().collect::<Vec<_>>().join(" "))

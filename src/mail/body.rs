@@ -175,16 +175,22 @@ pub fn decode_uuencode(text: &[u8]) -> Option<Vec<u8>> {
         if line == b"end" || length == 0 {
             break;
         }
-        let before = out.len();
-        for group in letters.chunks(4) {
-            let value = |n: usize| u32::from(group.get(n).copied().unwrap_or(32).wrapping_sub(32) & 63);
-            let bits = value(0) << 18 | value(1) << 12 | value(2) << 6 | value(3);
-            out.extend_from_slice(&[(bits >> 16) as u8, (bits >> 8) as u8, bits as u8]);
-        }
-        // Spaces at the end of a line stand for zeros, and some programs take them off.
-        out.resize(before + length, 0);
+        decode_uuencoded_line(length, letters, &mut out);
     }
     Some(out)
+}
+
+/// Decodes the letters of one uuencoded line, which says itself that it holds `length` bytes.
+///
+/// Spaces at the end of a line stand for zeros, and some programs take them off.
+pub fn decode_uuencoded_line(length: usize, letters: &[u8], out: &mut Vec<u8>) {
+    let before = out.len();
+    for group in letters.chunks(4) {
+        let value = |n: usize| u32::from(group.get(n).copied().unwrap_or(32).wrapping_sub(32) & 63);
+        let bits = value(0) << 18 | value(1) << 12 | value(2) << 6 | value(3);
+        out.extend_from_slice(&[(bits >> 16) as u8, (bits >> 8) as u8, bits as u8]);
+    }
+    out.resize(before + length, 0);
 }
 
 /// The value of a hexadecimal digit in either case.
@@ -225,6 +231,43 @@ pub fn unfold_flowed(text: &str, is_delsp: bool) -> String {
     }
     if open.is_none() && !text.ends_with('\n') && out.ends_with('\n') {
         out.pop();
+    }
+    out
+}
+
+/// The text of `text/enriched` and `text/richtext` (RFC 1896) without its commands.
+pub fn without_enriched(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    // Inside `<param>` stands what a command needs, and no text.
+    let mut is_param = false;
+    while let Some(open) = rest.find('<') {
+        if !is_param {
+            out.push_str(&rest[..open]);
+        }
+        let command = &rest[open + 1..];
+        if let Some(after) = command.strip_prefix('<') {
+            out.push('<');
+            rest = after;
+            continue;
+        }
+        let length = command.bytes().take(80).position(|byte| byte == b'>');
+        let Some(length) = length else {
+            out.push('<');
+            rest = command;
+            continue;
+        };
+        match command[..length].to_ascii_lowercase().as_str() {
+            "param" => is_param = true,
+            "/param" => is_param = false,
+            "nl" | "np" | "paragraph" | "/paragraph" => out.push('\n'),
+            "lt" => out.push('<'),
+            _ => {}
+        }
+        rest = &command[length + 1..];
+    }
+    if !is_param {
+        out.push_str(rest);
     }
     out
 }
@@ -281,6 +324,19 @@ mod tests {
         assert_eq!(decode_uuencode(b"no file"), None);
         // A line of zeros whose spaces were taken off.
         assert_eq!(decode_uuencode(b"begin 644 x\n%\n`\nend\n"), Some(vec![0; 5]));
+    }
+
+    #[test]
+    fn enriched_text_loses_its_commands() {
+        let cases = [
+            ("This is <bold>bold</bold>.", "This is bold."),
+            ("<color><param>red</param>x</color> a<<b", "x a<b"),
+            ("no command: a < b", "no command: a < b"),
+            ("<param>never ended", ""),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(without_enriched(text), expected);
+        }
     }
 
     #[test]

@@ -32,9 +32,12 @@ impl Decoded {
 pub fn decode(bytes: &[u8], label: Option<&str>) -> Decoded {
     let label = label.map(clean_label).filter(|label| !label.is_empty());
     let claimed = label.as_deref().and_then(lookup);
-    if bytes.is_ascii()
-        && !matches!(&claimed, Some(Claim::Charset(charset)) if !charset.is_ascii_compatible() || is_escaped(*charset))
-    {
+    let is_more_than_ascii = match &claimed {
+        Some(Claim::Charset(charset)) => !charset.is_ascii_compatible() || is_escaped(*charset),
+        Some(Claim::Hz | Claim::Shifted(_) | Claim::Utf16) => true,
+        _ => false,
+    };
+    if !is_more_than_ascii && bytes.is_ascii() {
         if memchr::memchr(0x1B, bytes).is_some() && looks_like_iso_2022_jp(bytes) {
             return Decoded::fine(encoding_rs::ISO_2022_JP.decode(&without_empty_escapes(bytes)).0);
         }
@@ -43,6 +46,9 @@ pub fn decode(bytes: &[u8], label: Option<&str>) -> Decoded {
     }
     match (claimed, label) {
         (Some(Claim::Dos(table)), _) => Decoded::fine(decode_dos(bytes, table)),
+        (Some(Claim::Hz), _) => Decoded::fine(decode_hz(bytes)),
+        (Some(Claim::Shifted(encoding)), _) => Decoded::fine(decode_shifted(bytes, encoding)),
+        (Some(Claim::Utf16), _) => decode_utf16(bytes),
         (Some(Claim::Charset(charset)), Some(label)) => decode_claimed(bytes, charset, &label),
         (Some(Claim::Nothing), _) | (None, None) => Decoded::fine(guess(bytes)),
         (_, label) => {
@@ -88,10 +94,42 @@ pub fn guess(bytes: &[u8]) -> Cow<'_, str> {
     }
 }
 
-fn detect(bytes: &[u8], utf8: Utf8Detection) -> Cow<'_, str> {
+/// What bytes that are not UTF-8 look most like.
+pub fn guessed(bytes: &[u8]) -> &'static Encoding {
+    guessed_of(bytes, Utf8Detection::Deny)
+}
+
+fn guessed_of(bytes: &[u8], utf8: Utf8Detection) -> &'static Encoding {
     let mut detector = EncodingDetector::new(Iso2022JpDetection::Allow);
     detector.feed(&bytes[..bytes.len().min(DETECT_BYTES)], true);
-    detector.guess(None, utf8).decode_without_bom_handling(bytes).0
+    detector.guess(None, utf8)
+}
+
+fn detect(bytes: &[u8], utf8: Utf8Detection) -> Cow<'_, str> {
+    guessed_of(bytes, utf8).decode_without_bom_handling(bytes).0
+}
+
+/// The label of a Windows code page, for formats that number them.
+pub fn of_code_page(number: u32) -> String {
+    match number {
+        1200 => "utf-16le".to_owned(),
+        1201 => "utf-16be".to_owned(),
+        10_000 => "macintosh".to_owned(),
+        10_007 => "x-mac-cyrillic".to_owned(),
+        20_127 => "us-ascii".to_owned(),
+        20_866 => "koi8-r".to_owned(),
+        21_866 => "koi8-u".to_owned(),
+        20_932 | 51_932 => "euc-jp".to_owned(),
+        28_591..=28_606 => format!("iso-8859-{}", number - 28_590),
+        50_220..=50_222 => "iso-2022-jp".to_owned(),
+        51_936 | 936 => "gbk".to_owned(),
+        51_949 => "euc-kr".to_owned(),
+        54_936 => "gb18030".to_owned(),
+        65_000 => "utf-7".to_owned(),
+        65_001 => "utf-8".to_owned(),
+        874 => "windows-874".to_owned(),
+        number => format!("cp{number}"),
+    }
 }
 
 enum Claim {
@@ -99,6 +137,12 @@ enum Claim {
     Charset(Charset),
     /// A DOS code page: its upper half.
     Dos(&'static str),
+    /// Chinese in pairs of ASCII letters between `~{` and `~}` (RFC 1843).
+    Hz,
+    /// This charset's letters without their upper bit, between two control characters (RFC 1557).
+    Shifted(&'static Encoding),
+    /// UTF-16 that does not say which byte comes first.
+    Utf16,
     /// A label that says no more than none at all.
     Nothing,
 }
@@ -109,8 +153,16 @@ fn lookup(label: &str) -> Option<Claim> {
         | "default" | "8bit" | "binary" | "none" | "ansi" => return Some(Claim::Nothing),
         "cp437" | "ibm437" | "437" => return Some(Claim::Dos(CP437)),
         "cp850" | "ibm850" | "850" | "cp858" | "ibm00858" => return Some(Claim::Dos(CP850)),
+        "cp852" | "ibm852" | "852" => return Some(Claim::Dos(CP852)),
+        "cp857" | "ibm857" | "857" => return Some(Claim::Dos(CP857)),
+        "cp737" | "ibm737" | "737" => return Some(Claim::Dos(CP737)),
+        "cp865" | "ibm865" | "865" => return Some(Claim::Dos(CP865)),
+        "hz-gb-2312" | "hz-gb2312" | "hz" => return Some(Claim::Hz),
+        "iso-2022-kr" | "csiso2022kr" => return Some(Claim::Shifted(encoding_rs::EUC_KR)),
+        "iso-2022-cn" | "iso-2022-cn-ext" => return Some(Claim::Shifted(encoding_rs::GBK)),
+        "utf-16" | "utf16" | "ucs-2" | "iso-10646-ucs-2" | "unicode-2-0" => return Some(Claim::Utf16),
         "cp932" | "ms932" | "windows-932" | "cswindows31j" => "shift_jis",
-        "cp936" | "ms936" | "windows-936" | "gb2312" | "x-gbk" | "hz-gb-2312" => "gb18030",
+        "cp936" | "ms936" | "windows-936" | "gb2312" | "x-gbk" | "gb_2312-80" | "csgb2312" => "gb18030",
         "cp949" | "ms949" | "windows-949" | "uhc" | "ks_c_5601" | "ks_c_5601_1987" => "euc-kr",
         "cp950" | "ms950" | "windows-950" => "big5",
         "cp1250" | "cp1251" | "cp1252" | "cp1253" | "cp1254" | "cp1255" | "cp1256" | "cp1257" | "cp1258" => label,
@@ -169,6 +221,75 @@ fn looks_like_iso_2022_jp(bytes: &[u8]) -> bool {
     [b"\x1B$B", b"\x1B$@", b"\x1B(J"].iter().any(|escape| memchr::memmem::find(bytes, *escape).is_some())
 }
 
+fn decode_hz(bytes: &[u8]) -> String {
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut is_shifted = false;
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        at += 1;
+        match (byte, bytes.get(at)) {
+            (b'~', Some(b'{')) => is_shifted = true,
+            (b'~', Some(b'}')) => is_shifted = false,
+            (b'~', Some(b'~')) if !is_shifted => out.push(b'~'),
+            (b'~', Some(b'\n')) => {}
+            (b'\n', _) => {
+                is_shifted = false;
+                out.push(byte);
+                continue;
+            }
+            (byte, _) => {
+                out.push(if is_shifted { byte | 0x80 } else { byte });
+                continue;
+            }
+        }
+        at += 1;
+    }
+    encoding_rs::GBK.decode(&out).0.into_owned()
+}
+
+fn decode_shifted(bytes: &[u8], encoding: &'static Encoding) -> String {
+    const SHIFT_OUT: u8 = 0x0E;
+    const SHIFT_IN: u8 = 0x0F;
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut is_shifted = false;
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        at += 1;
+        match byte {
+            // `ESC $ ) C` says which charset is meant by what follows.
+            0x1B if bytes.get(at) == Some(&b'$') => at += 3,
+            SHIFT_OUT => is_shifted = true,
+            SHIFT_IN => is_shifted = false,
+            b'\r' | b'\n' => {
+                is_shifted = false;
+                out.push(byte);
+            }
+            byte => out.push(if is_shifted { byte | 0x80 } else { byte }),
+        }
+    }
+    encoding.decode(&out).0.into_owned()
+}
+
+/// Without a mark at its beginning, the zeros of Latin letters say which byte comes first; without zeros it is a lie.
+fn decode_utf16(bytes: &[u8]) -> Decoded {
+    const LOOKED_AT: usize = 2_000;
+    let head = &bytes[..bytes.len().min(LOOKED_AT)];
+    let zeros = |first: usize| head.iter().skip(first).step_by(2).filter(|&&byte| byte == 0).count();
+    let (high, low) = (zeros(0), zeros(1));
+    let encoding = match head {
+        [0xFE, 0xFF, ..] => encoding_rs::UTF_16BE,
+        [0xFF, 0xFE, ..] => encoding_rs::UTF_16LE,
+        _ if high == 0 && low == 0 && std::str::from_utf8(bytes).is_ok() => {
+            let problem = Some("the text claims UTF-16 and is not".to_owned());
+            return Decoded { text: guess(bytes).into_owned(), problem };
+        }
+        // RFC 2781: the high byte first, unless the text plainly has it the other way.
+        _ if low > high => encoding_rs::UTF_16LE,
+        _ => encoding_rs::UTF_16BE,
+    };
+    Decoded::fine(encoding.decode_with_bom_removal(bytes).0)
+}
+
 fn decode_dos(bytes: &[u8], upper: &str) -> String {
     let upper: Vec<char> = upper.chars().collect();
     bytes
@@ -187,6 +308,22 @@ const CP437: &str = "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£�
 /// The upper half of code page 850.
 const CP850: &str = "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜø£Ø×ƒáíóúñÑªº¿®¬½¼¡«»░▒▓│┤ÁÂÀ©╣║╗╝¢¥┐└┴┬├─┼ãÃ╚╔╩╦╠═╬¤ðÐÊËÈıÍÎÏ┘┌█▄¦Ì▀\
 ÓßÔÒõÕµþÞÚÛÙýÝ¯´\u{AD}±‗¾¶§÷¸°¨·¹³²■\u{A0}";
+
+/// The upper half of code page 852 (Central Europe).
+const CP852: &str = "ÇüéâäůćçłëŐőîŹÄĆÉĹĺôöĽľŚśÖÜŤťŁ×čáíóúĄąŽžĘę¬źČş«»░▒▓│┤ÁÂĚŞ╣║╗╝Żż┐└┴┬├─\
+┼Ăă╚╔╩╦╠═╬¤đĐĎËďŇÍÎě┘┌█▄ŢŮ▀ÓßÔŃńňŠšŔÚŕŰýÝţ´\u{AD}˝˛ˇ˘§÷¸°¨˙űŘř■\u{A0}";
+
+/// The upper half of code page 857 (Turkish).
+const CP857: &str = "ÇüéâäàåçêëèïîıÄÅÉæÆôöòûùİÖÜø£ØŞşáíóúñÑĞğ¿®¬½¼¡«»░▒▓│┤ÁÂÀ©╣║╗╝¢¥┐└┴┬├─┼ãÃ╚╔╩╦╠═╬\
+¤ºªÊËÈ\u{FFFD}ÍÎÏ┘┌█▄¦Ì▀ÓßÔÒõÕµ\u{FFFD}×ÚÛÙìÿ¯´\u{AD}±\u{FFFD}¾¶§÷¸°¨·¹³²■\u{A0}";
+
+/// The upper half of code page 737 (Greek).
+const CP737: &str = "ΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩαβγδεζηθικλμνξοπρσςτυφχψ░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴\
+┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀ωάέήϊίόύϋώΆΈΉΊΌΎΏ±≥≤ΪΫ÷≈°∙·√ⁿ²■\u{A0}";
+
+/// The upper half of code page 865 (Nordic).
+const CP865: &str = "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜø£Ø₧ƒáíóúñÑªº¿⌐¬½¼¡«¤░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴\
+┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u{A0}";
 
 #[cfg(test)]
 mod tests {
@@ -214,6 +351,18 @@ mod tests {
             ("UTF-7", b"Hi +AOk-", Some("utf-7"), "Hi é", false),
             ("DOS", b"Gr\x81\xE1e", Some("cp850"), "Grüße", false),
             ("DOS 437", b"Gr\x81\xE1e", Some("IBM437"), "Grüße", false),
+            ("DOS 852", b"\x9D\xA2d\xAB", Some("cp852"), "Łódź", false),
+            ("HZ", b"~{<:Ky2;~} a~~b", Some("HZ-GB-2312"), "己所不 a~b", false),
+            ("ISO-2022-KR", b"\x1B$)C\x0E>H3g\x0F ok", Some("iso-2022-kr"), "안녕 ok", false),
+            ("UTF-16 without a mark", b"\0H\0i\0 \x20\xAC", Some("utf-16"), "Hi €", false),
+            ("UTF-16 the other way", b"H\0i\0", Some("utf-16"), "Hi", false),
+            ("UTF-16 with a mark", b"\xFF\xFEH\0i\0", Some("UTF-16"), "Hi", false),
+            ("UTF-16 that is none", b"Hi there", Some("utf-16"), "Hi there", true),
+            ("two lines of ISO-2022-JP", b"\x1B$BF|\x1B(B\n\x1B$BK\\\x1B(B", Some("iso-2022-jp"), "日\n本", false),
+            ("quoted label", "né".as_bytes(), Some("\"utf-8\""), "né", false),
+            ("label with the word before it", "né".as_bytes(), Some("charset=utf-8"), "né", false),
+            ("label spelt otherwise", b"\xCF\xF0\xE8", Some("win-1251"), "При", false),
+            ("label with a year", b"caf\xE9", Some("ISO_8859-1:1987"), "café", false),
             ("language suffix", "né".as_bytes(), Some("utf-8*fr"), "né", false),
             ("Cyrillic", b"\xCF\xF0\xE8\xE2\xE5\xF2", Some("windows-1251"), "Привет", false),
         ];
@@ -226,7 +375,8 @@ mod tests {
 
     #[test]
     fn the_dos_pages_are_whole() {
-        assert_eq!(CP437.chars().count(), 128);
-        assert_eq!(CP850.chars().count(), 128);
+        for page in [CP437, CP737, CP850, CP852, CP857, CP865] {
+            assert_eq!(page.chars().count(), 128, "{page}");
+        }
     }
 }

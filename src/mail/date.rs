@@ -7,12 +7,15 @@ use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 
+use crate::mail::header;
+
 /// A date field longer than this is not a date.
 const TEXT_BYTES: usize = 256;
 
 /// Reads a date; `zone` is for those that name none.
 pub fn parse(text: &[u8], zone: &TimeZone) -> Option<Timestamp> {
-    let found = scan(text)?;
+    let is_plain = text.len() > TEXT_BYTES || text.is_ascii() && memchr::memmem::find(text, b"=?").is_none();
+    let found = if is_plain { scan(text)? } else { scan(plain(&header::decode(text)).as_bytes())? };
     if let Some(offset) = found.offset {
         return Timestamp::from_second(seconds(found.civil) - i64::from(offset)).ok();
     }
@@ -23,6 +26,29 @@ pub fn parse(text: &[u8], zone: &TimeZone) -> Option<Timestamp> {
 pub fn parse_received(value: &[u8], zone: &TimeZone) -> Option<Timestamp> {
     let after = memchr::memrchr(b';', value)?;
     parse(&value[after + 1..], zone)
+}
+
+/// Chinese and Japanese dates with the marks that others have; everything in lower case.
+fn plain(text: &str) -> String {
+    const MARKS: &[(&str, &str)] = &[
+        ("年", "-"),
+        ("月", "-"),
+        ("日", " "),
+        ("時", ":"),
+        ("时", ":"),
+        ("点", ":"),
+        ("分", ":"),
+        ("秒", " "),
+        ("上午", " am "),
+        ("下午", " pm "),
+        ("午前", " am "),
+        ("午後", " pm "),
+    ];
+    let mut text = text.to_lowercase();
+    for (mark, plain) in MARKS {
+        text = text.replace(mark, plain);
+    }
+    text
 }
 
 fn seconds(civil: DateTime) -> i64 {
@@ -46,6 +72,8 @@ struct Parts {
     offset: Option<i32>,
     /// A zone's name is obeyed only where no number stands.
     named_offset: Option<i32>,
+    /// Whether a word was passed over: in most languages a day of the week begins a date.
+    has_passed_over: bool,
 }
 
 fn scan(text: &[u8]) -> Option<Found> {
@@ -97,7 +125,7 @@ impl TrimWith for [u8] {
 impl Parts {
     /// Takes one token in; `None` when it has no place in a date.
     fn take(&mut self, token: &[u8]) -> Option<()> {
-        let token = token.trim_with(|byte| matches!(byte, b'.' | b';'));
+        let token = token.trim_with(|byte| matches!(byte, b'.' | b';' | b':'));
         let Some(first) = token.first() else { return Some(()) };
         match first {
             b'0'..=b'9' => self.take_number(token),
@@ -107,7 +135,7 @@ impl Parts {
                 }
                 Some(())
             }
-            _ if first.is_ascii_alphabetic() => self.take_word(token),
+            _ if first.is_ascii_alphabetic() || !first.is_ascii() => self.take_word(token),
             _ => Some(()),
         }
     }
@@ -155,8 +183,8 @@ impl Parts {
         let [a, b, c] = fields[..] else { return None };
         let has_slash = memchr::memchr(b'/', token).is_some();
         let (year, month, day) = if a.len() == 4 {
-            (full_year(small(a)?, 4), month_name(b).or_else(|| small(b))?, small(c)?)
-        } else if let Some(month) = month_name(b) {
+            (full_year(small(a)?, 4), month_name(b).or_else(|| foreign_month(b)).or_else(|| small(b))?, small(c)?)
+        } else if let Some(month) = month_name(b).or_else(|| foreign_month(b)) {
             (full_year(small(c)?, c.len()), month, small(a)?)
         } else if has_slash {
             // 01/02/2024 is two different days to two different people; only one above 12 decides.
@@ -203,7 +231,7 @@ impl Parts {
     }
 
     fn take_word(&mut self, token: &[u8]) -> Option<()> {
-        if let Some(month) = month_name(token) {
+        if let Some(month) = month_name(token).or_else(|| foreign_month(token)) {
             self.month = self.month.or(Some(month));
             return Some(());
         }
@@ -212,6 +240,7 @@ impl Parts {
             b"am" | b"a.m" => self.is_afternoon = Some(false),
             b"pm" | b"p.m" => self.is_afternoon = Some(true),
             b"at" | b"of" | b"um" | b"dst" | b"time" | b"standard" | b"daylight" => {}
+            b"de" | b"del" | b"den" | b"le" | b"uhr" | b"alle" | b"ore" | b"kl" | b"klo" | b"uur" | b"as" | b"las" => {}
             _ if is_weekday(&lower) => {}
             _ => {
                 // `GMT+0100`, `UTC-5`.
@@ -221,6 +250,10 @@ impl Parts {
                     self.offset = self.offset.or_else(|| zone_number(number));
                 } else if let Some(offset) = zone_name(name) {
                     self.named_offset = self.named_offset.or(Some(offset));
+                } else if self.time.is_none() && !token.is_ascii() {
+                    // A day of the week in another script.
+                } else if self.time.is_none() && self.day.is_none() && !self.has_passed_over {
+                    self.has_passed_over = true;
                 } else if self.time.is_none() {
                     // A word before the time that is neither day nor month: prose.
                     return None;
@@ -286,6 +319,160 @@ fn month_name(token: &[u8]) -> Option<i8> {
     let is_beginning =
         token.len() <= FULL[found].len() && FULL[found].as_bytes()[..token.len()].eq_ignore_ascii_case(token);
     (is_beginning || token.eq_ignore_ascii_case(b"sept")).then_some(found as i8 + 1)
+}
+
+/// Months of other languages than English, as far as they differ from it: their names and short forms.
+const FOREIGN_MONTHS: [&[&str]; 12] = [
+    &[
+        "januar",
+        "januari",
+        "janvier",
+        "janv",
+        "enero",
+        "ene",
+        "gennaio",
+        "gen",
+        "janeiro",
+        "stycznia",
+        "sty",
+        "января",
+        "янв",
+        "ocak",
+        "oca",
+        "ledna",
+        "jänner",
+    ],
+    &[
+        "februar",
+        "februari",
+        "février",
+        "fevrier",
+        "févr",
+        "fevr",
+        "fév",
+        "febrero",
+        "febbraio",
+        "fevereiro",
+        "fev",
+        "lutego",
+        "lut",
+        "февраля",
+        "фев",
+        "şubat",
+        "şub",
+        "února",
+    ],
+    &[
+        "märz",
+        "maerz",
+        "mär",
+        "mrz",
+        "mars",
+        "marzo",
+        "março",
+        "marco",
+        "maart",
+        "mrt",
+        "marts",
+        "marca",
+        "марта",
+        "мар",
+        "mart",
+        "března",
+    ],
+    &["avril", "avr", "abril", "abr", "aprile", "kwietnia", "kwi", "апреля", "апр", "nisan", "nis", "dubna"],
+    &["mai", "mayo", "maggio", "mag", "maio", "mei", "maj", "maja", "мая", "май", "mayıs", "května"],
+    &["juni", "juin", "junio", "giugno", "giu", "junho", "czerwca", "cze", "июня", "июн", "haziran", "haz", "června"],
+    &[
+        "juli",
+        "juillet",
+        "juil",
+        "julio",
+        "luglio",
+        "lug",
+        "julho",
+        "lipca",
+        "lip",
+        "июля",
+        "июл",
+        "temmuz",
+        "tem",
+        "července",
+    ],
+    &[
+        "août",
+        "aout",
+        "agosto",
+        "ago",
+        "augustus",
+        "augusti",
+        "sierpnia",
+        "sie",
+        "августа",
+        "авг",
+        "ağustos",
+        "ağu",
+        "srpna",
+    ],
+    &[
+        "septembre",
+        "septiembre",
+        "setiembre",
+        "settembre",
+        "set",
+        "setembro",
+        "września",
+        "wrz",
+        "сентября",
+        "сен",
+        "eylül",
+        "eyl",
+        "září",
+    ],
+    &[
+        "oktober",
+        "okt",
+        "octobre",
+        "octubre",
+        "ottobre",
+        "ott",
+        "outubro",
+        "out",
+        "października",
+        "paź",
+        "октября",
+        "окт",
+        "ekim",
+        "eki",
+        "října",
+    ],
+    &["novembre", "noviembre", "novembro", "listopada", "lis", "ноября", "ноя", "kasım", "kas"],
+    &[
+        "dezember",
+        "dez",
+        "décembre",
+        "decembre",
+        "déc",
+        "diciembre",
+        "dic",
+        "dicembre",
+        "dezembro",
+        "desember",
+        "des",
+        "grudnia",
+        "gru",
+        "декабря",
+        "дек",
+        "aralık",
+        "ara",
+        "prosince",
+    ],
+];
+
+fn foreign_month(token: &[u8]) -> Option<i8> {
+    let token = std::str::from_utf8(token).ok()?.to_lowercase();
+    let found = FOREIGN_MONTHS.iter().position(|names| names.contains(&token.as_str()))?;
+    i8::try_from(found + 1).ok()
 }
 
 fn is_weekday(lower: &[u8]) -> bool {
@@ -402,6 +589,22 @@ mod tests {
             ("Mon, 15-Jan-2024 10:30:00 GMT", Some("2024-01-15T10:30:00Z")),
             ("15-Jan-24 10:30:00 GMT", Some("2024-01-15T10:30:00Z")),
             ("Monday, January 15, 2024 10:30 PM UTC", Some("2024-01-15T22:30:00Z")),
+            ("Montag, 15. Januar 2024 10:30:00 +0100", Some("2024-01-15T09:30:00Z")),
+            ("Mi, 15 Mai 2024 10:30:00 +0200", Some("2024-05-15T08:30:00Z")),
+            ("Fr, 15 Mär 2024 10:30:00 +0100", Some("2024-03-15T09:30:00Z")),
+            ("Freitag, 15. März 2024 um 10:30 Uhr", Some("2024-03-15T09:30:00Z")),
+            ("=?iso-8859-1?Q?15_M=E4rz_2024_10:30:00_+0100?=", Some("2024-03-15T09:30:00Z")),
+            ("lundi 15 janvier 2024 10:30:00 +0100", Some("2024-01-15T09:30:00Z")),
+            ("mer., 14 août 2024 10:30:00 +0200", Some("2024-08-14T08:30:00Z")),
+            ("15 de enero de 2024 10:30:00 +0100", Some("2024-01-15T09:30:00Z")),
+            ("lun, 15 gen 2024 10:30:00 +0100", Some("2024-01-15T09:30:00Z")),
+            ("seg, 15 fev 2024 10:30:00 -0300", Some("2024-02-15T13:30:00Z")),
+            ("Пн, 15 янв 2024 10:30:00 +0300", Some("2024-01-15T07:30:00Z")),
+            ("2024年1月15日 10:30:00 +0900", Some("2024-01-15T01:30:00Z")),
+            ("2024年1月15日 下午 10:30 +0800", Some("2024-01-15T14:30:00Z")),
+            ("15-Okt-2024 10:30:00 +0200", Some("2024-10-15T08:30:00Z")),
+            ("sometime in 2024", None),
+            ("on or about 15 Jan 2024", None),
             ("Mon, 15 Jan 2024 12:05:00 AM +0000", Some("2024-01-15T00:05:00Z")),
             ("15.01.2024 10:30", Some("2024-01-15T09:30:00Z")),
             ("31/12/2023 10:30 UTC", Some("2023-12-31T10:30:00Z")),

@@ -85,7 +85,8 @@ impl<'a> Iterator for Fields<'a> {
                 let follows = &self.data[first_line_end..];
                 let is_stray = blank_line(self.data, first_line_end).is_none()
                     && (field_name(&follows[..line_end(follows, 0)]).is_some()
-                        || matches!(self.data[start], b' ' | b'\t'));
+                        || matches!(self.data[start], b' ' | b'\t')
+                        || has_known_field_near(follows));
                 if is_stray {
                     self.at = first_line_end;
                     continue;
@@ -105,6 +106,26 @@ impl<'a> Iterator for Fields<'a> {
             return Some(Field { name: &self.data[start..start + name_end], value });
         }
     }
+}
+
+/// Whether one of the next few lines, before a blank one, is a field that every mail has.
+fn has_known_field_near(data: &[u8]) -> bool {
+    const LINES: usize = 3;
+    const KNOWN: [&[u8]; 8] =
+        [b"Subject", b"Date", b"From", b"To", b"Message-ID", b"MIME-Version", b"Content-Type", b"Received"];
+    let mut at = 0;
+    for _ in 0..LINES {
+        if at >= data.len() || blank_line(data, at).is_some() {
+            return false;
+        }
+        let end = line_end(data, at);
+        let name = field_name(&data[at..end]).map(|(name_end, _)| &data[at..at + name_end]);
+        if name.is_some_and(|name| KNOWN.iter().any(|known| known.eq_ignore_ascii_case(name))) {
+            return true;
+        }
+        at = end;
+    }
+    false
 }
 
 /// The place after the line that starts at `at`.
@@ -205,21 +226,22 @@ pub fn decode_words(text: &[u8]) -> String {
         return if memchr(b'\t', decoded.as_bytes()).is_some() { decoded.replace('\t', " ") } else { decoded };
     }
     let mut out = String::with_capacity(text.len());
+    let mut raw = Raw { whole: text, encoding: None };
+    let mut ends = Ends::default();
     let mut pending: Option<(String, Vec<u8>)> = None;
-    let mut at = 0;
-    while at < text.len() {
-        let Some(start) = memmem::find(&text[at..], b"=?").map(|n| at + n) else { break };
-        let Some((label, bytes, end)) = encoded_word(text, start) else {
-            flush(&mut pending, &mut out);
-            out.push_str(&charset::guess(&text[at..start + 2]));
-            at = start + 2;
+    // Where what has not been said yet begins, and where the next word may.
+    let (mut at, mut next) = (0, 0);
+    let begin = memmem::Finder::new(b"=?");
+    while let Some(start) = begin.find(&text[next..]).map(|n| next + n) {
+        let Some((label, bytes, end)) = encoded_word(text, start, &mut ends) else {
+            next = start + 2;
             continue;
         };
         let between = &text[at..start];
         // White space between two encoded words is not part of the text.
         if pending.is_none() || !between.trim_ascii().is_empty() {
             flush(&mut pending, &mut out);
-            out.push_str(&charset::guess(between));
+            raw.say(between, &mut out);
         }
         match &mut pending {
             Some((same, joined)) if same.eq_ignore_ascii_case(&label) => joined.extend_from_slice(&bytes),
@@ -228,11 +250,50 @@ pub fn decode_words(text: &[u8]) -> String {
                 pending = Some((label, bytes));
             }
         }
-        at = end;
+        (at, next) = (end, end);
     }
     flush(&mut pending, &mut out);
-    out.push_str(&charset::guess(&text[at..]));
+    raw.say(&text[at..], &mut out);
     out.replace(['\t', '\r', '\n'], " ")
+}
+
+/// Text between encoded words, of which the charset is guessed once for all.
+struct Raw<'a> {
+    whole: &'a [u8],
+    encoding: Option<&'static encoding_rs::Encoding>,
+}
+
+impl Raw<'_> {
+    fn say(&mut self, text: &[u8], out: &mut String) {
+        match std::str::from_utf8(text) {
+            Ok(text) => out.push_str(text),
+            Err(_) => {
+                let encoding = *self.encoding.get_or_insert_with(|| charset::guessed(self.whole));
+                out.push_str(&encoding.decode_without_bom_handling(text).0);
+            }
+        }
+    }
+}
+
+/// Where the next `?=` stands: looked for once, however many words never end.
+#[derive(Debug, Default)]
+pub struct Ends {
+    /// Nothing stands between the first and the second.
+    known: Option<(usize, usize)>,
+}
+
+impl Ends {
+    /// The place of the first `?=` from a place on.
+    pub fn after(&mut self, text: &[u8], from: usize) -> Option<usize> {
+        match self.known {
+            Some((start, end)) if start <= from && from <= end => {}
+            _ => {
+                let found = text.get(from..).and_then(|rest| memmem::find(rest, b"?="));
+                self.known = Some((from, found.map_or(usize::MAX, |n| from + n)));
+            }
+        }
+        self.known.map(|(_, end)| end).filter(|end| *end != usize::MAX)
+    }
 }
 
 fn flush(pending: &mut Option<(String, Vec<u8>)>, out: &mut String) {
@@ -242,9 +303,9 @@ fn flush(pending: &mut Option<(String, Vec<u8>)>, out: &mut String) {
 }
 
 /// The charset, the bytes and the end of the encoded word that starts here.
-fn encoded_word(text: &[u8], start: usize) -> Option<(String, Vec<u8>, usize)> {
+fn encoded_word(text: &[u8], start: usize, ends: &mut Ends) -> Option<(String, Vec<u8>, usize)> {
     const LABEL_BYTES: usize = 64;
-    // Longer than any mailer makes; without a bound, words that never end would be searched for again and again.
+    // Longer than any mailer makes.
     const WORD_BYTES: usize = 16 * 1024;
     let label_start = start + 2;
     let label_end = label_start + memchr(b'?', &text[label_start..text.len().min(label_start + LABEL_BYTES)])?;
@@ -257,8 +318,7 @@ fn encoded_word(text: &[u8], start: usize) -> Option<(String, Vec<u8>, usize)> {
         return None;
     }
     let content_start = label_end + 3;
-    let content_end =
-        content_start + memmem::find(&text[content_start..text.len().min(content_start + WORD_BYTES)], b"?=")?;
+    let content_end = ends.after(text, content_start).filter(|end| end - content_start <= WORD_BYTES)?;
     let content = &text[content_start..content_end];
     let bytes = match kind {
         b'b' => body::decode_base64(content),
@@ -472,6 +532,7 @@ mod tests {
             ("blank lines first", "\n\r\nA: 1\n\nbody", vec![("A", " 1")], "body"),
             ("byte-order mark", "\u{FEFF}A: 1\n\nbody", vec![("A", " 1")], "body"),
             ("stray line", "A: 1\nstray\nB: 2\n\nbody", vec![("A", " 1"), ("B", " 2")], "body"),
+            ("two stray lines", "A: 1\n__\n<x>\nDate: 2\n\nbody", vec![("A", " 1"), ("Date", " 2")], "body"),
             ("no blank line", "A: 1\nthe body\nstarts here", vec![("A", " 1")], "the body\nstarts here"),
             ("no body", "A: 1", vec![("A", " 1")], ""),
             ("space before the colon", "A : 1\n\n", vec![("A", " 1")], ""),

@@ -12,6 +12,8 @@ use crate::mail::header::{Fields, Headers, Parameters};
 const DEPTH: usize = 40;
 
 /// More parts than any mailer makes; the rest of the message stays one raw part.
+///
+/// Leaves are fewer than `mail::INNER`.
 const PARTS: usize = 5_000;
 
 /// A part of a message, or the message itself.
@@ -237,9 +239,13 @@ impl<'a> Part<'a> {
 
     /// The text of a text part, with `\n` line ends and flowed lines joined.
     pub fn text(&self) -> Decoded {
-        let bytes = self.decoded();
+        self.text_of(&self.decoded())
+    }
+
+    /// The same of what is left of the part's bytes after files were cut out of them.
+    pub fn text_of(&self, bytes: &[u8]) -> Decoded {
         let label = self.kind.text("charset");
-        let mut decoded = charset::decode(&bytes, label.as_deref());
+        let mut decoded = charset::decode(bytes, label.as_deref());
         if memchr::memchr(b'\r', decoded.text.as_bytes()).is_some() {
             decoded.text = decoded.text.replace("\r\n", "\n");
         }
@@ -269,14 +275,24 @@ impl<'a> Part<'a> {
 
     /// Whether it can be shown as text, and is not sent as a file.
     pub fn is_text(&self) -> bool {
-        let is_text = self.mime == "text/plain" || self.mime == "text/html";
+        let is_text = matches!(
+            self.mime.as_str(),
+            "text/plain"
+                | "text/html"
+                | "text/enriched"
+                | "text/richtext"
+                | "text/x-amp-html"
+                | "text/watch-html"
+                // What PGP was before it had parts of its own: text with its armour.
+                | "application/pgp"
+        );
         let is_unread_multipart = self.mime.starts_with("multipart/");
         (is_text || is_unread_multipart) && self.disposition.value != "attachment"
     }
 }
 
 /// `C:\TEMP\a.png` and `/tmp/a.png` are where the sender kept it, and not what it is called.
-fn base_name(name: &str) -> &str {
+pub fn base_name(name: &str) -> &str {
     let name = name.trim();
     let is_windows = name.starts_with(r"\\") || name.as_bytes().get(1..3).is_some_and(|drive| drive == br":\");
     let cut = if is_windows { name.rfind(['\\', '/']) } else { name.strip_prefix('/').and_then(|_| name.rfind('/')) };

@@ -253,5 +253,7 @@ const SHAPE_JSON: &[Key] = &[
     key("dates", TEXT, "`iso`, `dmy`, `mdy`, or a pattern such as `%d.%m.%Y %H:%M`"),
 ];
 
-const SHAPE_MAIL: &[Key] =
-    &[key("window_days", Form::Any, "How far apart a message and its answer may be that only subject and people join")];
+const SHAPE_MAIL: &[Key] = &[
+    key("window_days", Form::Any, "How far apart a message and its answer may be that only subject and people join"),
+    key("original", Form::Word(&["never", "odd", "always"]), "Which mails are attached as they came, as `.eml`"),
+];

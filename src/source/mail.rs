@@ -54,11 +54,26 @@ pub struct Eml;
 pub struct MailShape {
     /// How far apart, in days, a message and its answer may be that only subject and people join; 0: none are.
     pub window_days: u32,
+    /// Which mails are attached as they came, as `.eml`.
+    pub original: Original,
+}
+
+/// Which mails are attached as they came.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Original {
+    /// None.
+    #[default]
+    Never,
+    /// Those with a finding: what could not be read is at hand then.
+    Odd,
+    /// All.
+    Always,
 }
 
 impl Default for MailShape {
     fn default() -> Self {
-        Self { window_days: 30 }
+        Self { window_days: 30, original: Original::Never }
     }
 }
 

@@ -20,6 +20,7 @@ mod imports;
 mod init;
 mod inspect;
 mod kill;
+mod mail_content;
 mod people;
 mod place;
 mod records;

@@ -16,7 +16,7 @@ use crate::mail::threads::flags;
 use crate::mail::{self, Mail, labels};
 use crate::record::{Origin, Record};
 use crate::source::lanes::{self, Answer, Lanes, Maker};
-use crate::source::mail::{MESSAGE_BYTES, find, read_at};
+use crate::source::mail::{MESSAGE_BYTES, Original, find, read_at};
 use crate::source::{ReadError, Shape};
 
 /// How much of a copy is looked at for its labels.
@@ -63,6 +63,7 @@ pub struct Worker {
     files: Files,
     own: Arc<Own>,
     zone: TimeZone,
+    original: Original,
 }
 
 /// Gives the records in the catalog's order, made on OS threads.
@@ -81,6 +82,7 @@ pub fn records(
         input: input.clone(),
         own: Arc::clone(&own),
         zone: zone.clone(),
+        original: shape.mail.original,
     };
     Lanes::new(source, input, groups, (0..lanes::useful(count)).map(worker).collect())
 }
@@ -152,7 +154,15 @@ impl Worker {
         let content_id = (piece.kind & flags::NO_ID != 0).then(|| mail::content_id(bytes, envelope));
         let repeated = is_repeated.then(|| mail::body_hash(bytes));
         let bytes = if is_quoted { mail::unquote(bytes) } else { Cow::Borrowed(bytes) };
-        let (mail, sent) = Mail::parse_sent(&bytes, envelope, &self.zone);
+        let (mut mail, sent) = Mail::parse_sent(&bytes, envelope, &self.zone);
+        let is_wanted = match self.original {
+            Original::Never => false,
+            Original::Odd => !mail.problems.is_empty() || sent.problem.is_some(),
+            Original::Always => true,
+        };
+        if is_wanted {
+            mail.attach_original(bytes.len() as u64);
+        }
         let mut id = mail.message_id.clone().or(content_id).unwrap_or_default();
         if let Some(hash) = repeated {
             // The same id on another text: another message.
