@@ -22,6 +22,7 @@ mod agents;
 mod archive;
 mod ask;
 mod backup;
+mod browse;
 mod cases;
 mod check;
 mod completions;

@@ -24,6 +24,12 @@ pub const WEBHOOK_SECRET: &str = "FREESCOUT_WEBHOOK_SECRET";
 /// The file with the identity that opens an encrypted backup; `--identity` goes before it. It names the file, and is no key itself.
 pub const IDENTITY: &str = "FOXFERRY_IDENTITY";
 
+/// Where windows are shown, under X11: without it and the next, `--open` starts no browser.
+pub const DISPLAY: &str = "DISPLAY";
+
+/// Where windows are shown, under Wayland.
+pub const WAYLAND_DISPLAY: &str = "WAYLAND_DISPLAY";
+
 /// What to log, in the syntax of `tracing-subscriber` (`foxferry=debug`); goes before `-v`.
 pub const LOG: &str = "FOXFERRY_LOG";
 

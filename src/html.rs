@@ -17,6 +17,7 @@ use std::sync::LazyLock;
 
 use ammonia::{Builder, UrlRelative};
 
+pub(crate) mod page;
 mod quotes;
 mod scan;
 mod text;

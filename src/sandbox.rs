@@ -32,6 +32,7 @@ mod files;
 mod fixture;
 mod input;
 mod outbox;
+mod page;
 mod persistence;
 mod profile;
 mod rules;
@@ -210,6 +211,20 @@ impl Sandbox {
     /// `http://127.0.0.1:PORT`, without `/api`.
     pub fn url(&self) -> &str {
         &self.server.url
+    }
+
+    /// Where what it holds can be looked at in a browser on this machine: `http://127.0.0.1:PORT/`. None when it
+    /// listens on an address that is not of this machine alone, since the pages show customers' mail.
+    pub fn page(&self) -> Option<String> {
+        let url = url::Url::parse(&self.server.url).ok()?;
+        let port = url.port_or_known_default()?;
+        match url.host()? {
+            url::Host::Ipv4(ip) if ip.is_loopback() => Some(url.to_string()),
+            url::Host::Ipv6(ip) if ip.is_loopback() => Some(url.to_string()),
+            url::Host::Ipv4(ip) if ip.is_unspecified() => Some(format!("http://127.0.0.1:{port}/")),
+            url::Host::Ipv6(ip) if ip.is_unspecified() => Some(format!("http://[::1]:{port}/")),
+            _ => None,
+        }
     }
 
     /// The API key.

@@ -24,11 +24,12 @@ use crate::cli::report::{self, Report, ReportArgs};
 use crate::cli::screen::{Listeners, Screen};
 use crate::cli::settings::{self, Destination};
 use crate::cli::survey::Survey;
-use crate::cli::{ArchiveArgs, FindingArgs, SelectionArgs, TargetArgs, agents, journals, outcomes, people};
+use crate::cli::{ArchiveArgs, FindingArgs, SelectionArgs, TargetArgs, agents, browse, journals, outcomes, people};
 
 pub const EXAMPLES: &str = "\
 Examples:
   foxferry import samples/zendesk --sandbox
+  foxferry import samples/zendesk --sandbox --open
   foxferry import export.json --url https://help.example.org --key-file key.txt
   foxferry import mail.mbox --url https://help.example.org --mapping acme.toml --since 2022-01-01
   foxferry import export.json --url https://help.example.org --limit 20 --rate 2
@@ -47,6 +48,9 @@ pub struct Import {
     archive: ArchiveArgs,
     #[command(flatten)]
     target: TargetArgs,
+    /// Keep the sandbox up afterwards, until Ctrl-C, with pages that show what it holds; opens a browser if there is one
+    #[arg(long, requires = "sandbox", help_heading = "Target")]
+    open: bool,
     #[command(flatten)]
     selection: SelectionArgs,
     #[command(flatten)]
@@ -194,7 +198,11 @@ impl Run<'_> {
         let client = settings::Server::sandbox(sandbox.url(), sandbox.key())
             .client(usize::from(self.args.target.concurrency))?;
         let directory = self.fetch(&client)?;
-        self.dispatch(&client, directory, Some(&sandbox))
+        let ended = self.dispatch(&client, directory, Some(&sandbox))?;
+        if !self.args.open {
+            return Ok(ended);
+        }
+        Ok(browse::hold(ended, &self.runtime, &self.stop, &sandbox, self.screen))
     }
 
     /// What was asked for: people alone, or everything.

@@ -24,11 +24,12 @@ use crate::cli::identity::IdentityArgs;
 use crate::cli::interrupt::{self, Interrupt};
 use crate::cli::screen::{Listeners, Screen, shortened};
 use crate::cli::settings::{self, Destination};
-use crate::cli::{FindingArgs, SelectionArgs, TargetArgs, archive, backup, import, journals, outcomes};
+use crate::cli::{FindingArgs, SelectionArgs, TargetArgs, archive, backup, browse, import, journals, outcomes};
 
 pub const EXAMPLES: &str = "\
 Examples:
   foxferry restore /srv/backup --sandbox
+  foxferry restore /srv/backup --sandbox --open
   foxferry restore /srv/backup --url https://help.example.org --key-file key.txt --create-users
   foxferry restore /srv/backup --snapshot 2026-11-22 --url https://help.example.org --only 4711 4712
   foxferry restore /srv/backup --url https://new.example.org --mailbox-map old@example.org=new@example.org
@@ -51,6 +52,9 @@ pub struct Restore {
     which: WhichArgs,
     #[command(flatten)]
     target: TargetArgs,
+    /// Keep the sandbox up afterwards, until Ctrl-C, with pages that show what it holds; opens a browser if there is one
+    #[arg(long, requires = "sandbox", help_heading = "Target")]
+    open: bool,
     #[command(flatten)]
     selection: SelectionArgs,
     #[command(flatten)]
@@ -175,7 +179,11 @@ impl Run<'_> {
             .map_err(|cause| Failure::new(Exit::Stopped, format_args!("the sandbox cannot start: {cause}")))?;
         let client = settings::Server::sandbox(sandbox.url(), sandbox.key())
             .client(usize::from(self.args.target.concurrency))?;
-        self.send(&client, Some(&sandbox))
+        let ended = self.send(&client, Some(&sandbox))?;
+        if !self.args.open {
+            return Ok(ended);
+        }
+        Ok(browse::hold(ended, &self.runtime, &self.stop, &sandbox, self.screen))
     }
 
     /// Asks the target what it is.

@@ -10,8 +10,8 @@ use foxferry::sandbox::{self, Fault, Fixture, Profile};
 use serde_json::json;
 
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::interrupt;
 use crate::cli::screen::Screen;
+use crate::cli::{browse, interrupt};
 
 pub const EXAMPLES: &str = "\
 It answers the API as FreeScout 1.8.235 with module 1.0.87 does, keeps
@@ -23,6 +23,7 @@ Examples:
   curl http://127.0.0.1:8025/__sandbox/state
 
   foxferry sandbox --key demo --store rehearsal.json
+  foxferry sandbox --store rehearsal.json --open
   foxferry sandbox --profile module-1.0.82+zone:Europe/Berlin
   foxferry sandbox --fault 'lose-answer@POST /conversations*3'
   foxferry sandbox --fault '429:2@* /%10' --fault 'delay:200ms@GET /conversations'
@@ -40,8 +41,10 @@ TIME is 200ms, 2s or 1m; SIZE is 20m.
 Profiles, to be joined with `+`: default, modules-off, module-1.0.82,
 module-1.0.67, core-1.8.175, custom-numbers, ignores-imported, zone:NAME.
 
-While it runs, /__sandbox/state tells what it holds and whom a real server would
-have mailed; POST to /__sandbox/faults a list of SPECs, or to /__sandbox/reset.";
+While it runs, its pages show what it holds as a help desk would: open the
+address after `page` in a browser on this machine. /__sandbox/state tells
+what it holds and whom a real server would have mailed; POST to
+/__sandbox/faults a list of SPECs, or to /__sandbox/reset.";
 
 /// Arguments of `sandbox`.
 #[derive(Debug, Args)]
@@ -76,6 +79,9 @@ pub struct SandboxArgs {
     /// Fetch attachments given by `fileUrl` from this host; from all others nothing is fetched
     #[arg(long = "fetch-from", value_name = "HOST")]
     fetch_from: Vec<String>,
+    /// Open a browser, if there is one, on the pages that show what it holds
+    #[arg(long)]
+    open: bool,
 }
 
 /// Answers until Ctrl-C.
@@ -112,11 +118,20 @@ pub fn run(args: &SandboxArgs, screen: &Screen) -> Result<Exit, Failure> {
     })?;
     let mut out = screen.out();
     if screen.is_json {
-        writeln!(out, "{}", json!({"event": "listening", "url": sandbox.url(), "key": sandbox.key()}))?;
+        let event = json!({
+            "event": "listening", "url": sandbox.url(), "key": sandbox.key(), "page": sandbox.page(),
+        });
+        writeln!(out, "{event}")?;
     } else {
         writeln!(out, "listening on {}\nkey {}", sandbox.url(), sandbox.key())?;
+        if let Some(page) = sandbox.page() {
+            writeln!(out, "page {page}")?;
+        }
     }
     out.flush()?;
+    if let Some(page) = sandbox.page().filter(|_| args.open) {
+        browse::show(&page, screen);
+    }
     let ended = runtime.block_on(async {
         stop.asked().await;
         sandbox.close().await

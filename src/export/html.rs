@@ -29,6 +29,7 @@ use super::output::Staged;
 use super::{Bodies, ExportError, Exporter, Form, Notes, Options, Writer, table, text};
 use crate::content::Content;
 use crate::freescout::wire;
+use crate::html::page::is_picture;
 use crate::html::{clean, escape, from_text};
 use crate::report::figures::size;
 
@@ -314,11 +315,6 @@ fn list_of(rows: &[Row], up: &str) -> String {
     // The newest first, as one reads mail.
     let rows: Vec<String> = rows.iter().rev().map(|row| row.html.replace("{up}", up)).collect();
     format!("<ol class=\"list\">\n{}</ol>\n", rows.concat())
-}
-
-/// Pictures that cannot hold anything that runs.
-fn is_picture(mime: &str) -> bool {
-    matches!(mime, "image/png" | "image/jpeg" | "image/jpg" | "image/gif" | "image/webp" | "image/bmp")
 }
 
 fn file_item(file: &wire::Attachment, path: Option<&str>, content: &Content) -> String {

@@ -15,7 +15,7 @@ use super::faults::{Fault, FaultKind, normal};
 use super::input::{leading_int, parameters, text};
 use super::rules::{Course, Depth};
 use super::wire::Line;
-use super::{Core, Server, strict};
+use super::{Core, Server, page, strict};
 
 /// How long a request of the control calls can be. Nobody scripts more.
 const LONGEST_CONTROL: usize = 64 << 20;
@@ -38,6 +38,9 @@ async fn answer(
     if path.starts_with("/storage/attachment/") {
         let answer = download(&server, &path, request.uri().query().unwrap_or(""));
         return write(&server, answer, &Asked::of(request.headers()));
+    }
+    if page::is_page(&path) {
+        return page::answer(server, &line, request).await;
     }
     let Some(path) = path.strip_prefix("/api").filter(|rest| rest.is_empty() || rest.starts_with('/')) else {
         return write(&server, Answer::page(404, "Not Found"), &Asked::of(request.headers()));

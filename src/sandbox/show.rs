@@ -100,16 +100,20 @@ fn via(code: u8) -> &'static str {
     }
 }
 
+/// The number that is shown for a conversation.
+pub(super) fn number(server: &Server, row: &Conversation) -> u64 {
+    if server.profile.has_custom_numbers { row.number } else { row.id }
+}
+
 /// A conversation as get, list and create answer with it.
 pub(super) fn conversation(server: &Server, store: &Store, row: &Conversation, embed: Embed) -> Value {
     let is_closed = row.status == code::CLOSED;
-    let number = if server.profile.has_custom_numbers { row.number } else { row.id };
     let mut out = Map::with_capacity(24);
     let mut put = |key: &str, value: Value| {
         out.insert(key.to_owned(), value);
     };
     put("id", row.id.into());
-    put("number", number.into());
+    put("number", number(server, row).into());
     put("threadsCount", row.threads_count.into());
     put("type", word(&TYPES, row.kind).into());
     put("folderId", row.folder.into());
@@ -161,21 +165,30 @@ pub(super) fn conversation(server: &Server, store: &Store, row: &Conversation, e
     out.into()
 }
 
-fn value_of<T: AsRef<str>>(values: &[(u64, T)], field: u64) -> &str {
+pub(super) fn value_of<T: AsRef<str>>(values: &[(u64, T)], field: u64) -> &str {
     values.iter().find(|(id, _)| *id == field).map_or("", |(_, value)| value.as_ref())
 }
 
 fn field_value(field: &Field, value: &str) -> Value {
-    let text = match field.kind.as_str() {
-        "dropdown" => field.options.get(value).and_then(Value::as_str).unwrap_or(""),
-        _ => "",
-    };
+    let text = if field.kind == "dropdown" { field_text(field, value) } else { "" };
     json!({"id": field.id, "name": field.name, "value": value, "text": text})
+}
+
+/// A field's value as agents see it: the label of a choice, else the value itself.
+pub(super) fn field_text<'a>(field: &'a Field, value: &'a str) -> &'a str {
+    match field.kind.as_str() {
+        "dropdown" => field.options.get(value).and_then(Value::as_str).unwrap_or(""),
+        _ => value,
+    }
+}
+
+fn threads(server: &Server, store: &Store, row: &Conversation) -> Vec<Value> {
+    published(row).into_iter().map(|t| thread(server, store, row, t)).collect()
 }
 
 /// Published threads only, newest first. The database promises nothing about equal times; recorded were the higher id
 /// first, but line items in the order of their making.
-fn threads(server: &Server, store: &Store, row: &Conversation) -> Vec<Value> {
+pub(super) fn published(row: &Conversation) -> Vec<&Thread> {
     let mut shown: Vec<&Thread> = row.threads.iter().filter(|t| t.state == code::PUBLISHED).collect();
     shown.sort_by(|a, b| {
         let tie = match (a.kind, b.kind) {
@@ -184,7 +197,7 @@ fn threads(server: &Server, store: &Store, row: &Conversation) -> Vec<Value> {
         };
         b.created.cmp(&a.created).then(tie)
     });
-    shown.into_iter().map(|t| thread(server, store, row, t)).collect()
+    shown
 }
 
 /// A thread as create answers with it and as conversations embed it.
@@ -223,13 +236,13 @@ pub(super) fn thread(server: &Server, store: &Store, conversation: &Conversation
     out.into()
 }
 
-fn action(server: &Server, store: &Store, conversation: &Conversation, row: &Thread) -> Value {
+pub(super) fn action(server: &Server, store: &Store, conversation: &Conversation, row: &Thread) -> Value {
     let person = match (row.created_by_user.and_then(|id| store.users.get(&id)), row.created_by_customer) {
         (Some(user), _) => user.shown_name(),
         (None, Some(id)) => store.customers.get(&id).map(Customer::shown_name).unwrap_or_default(),
         (None, None) => String::new(),
     };
-    let number = if server.profile.has_custom_numbers { conversation.number } else { conversation.id };
+    let number = number(server, conversation);
     let (kind, text) = match row.action.as_deref() {
         Some(Action::Status) => {
             let mut status = word(&STATUSES, row.status).to_owned();

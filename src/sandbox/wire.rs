@@ -21,17 +21,21 @@ const DONE: u8 = 3;
 
 /// What becomes of one connection's next bytes. The request's handler holds one end, the connection the other.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Line(Arc<AtomicU8>);
+pub(super) struct Line {
+    fate: Arc<AtomicU8>,
+    /// Whether it was made to a loopback address of this machine, which nobody else can reach.
+    pub is_local: bool,
+}
 
 impl Line {
     /// Nothing more is written, and the peer gets a reset.
     pub fn reset(&self) {
-        self.0.store(RESET, Ordering::SeqCst);
+        self.fate.store(RESET, Ordering::SeqCst);
     }
 
     /// Half of the next piece is written, then the connection ends.
     pub fn cut(&self) {
-        self.0.store(CUT, Ordering::SeqCst);
+        self.fate.store(CUT, Ordering::SeqCst);
     }
 }
 
@@ -54,7 +58,8 @@ impl Listener for Door {
                 }
                 Ok((stream, peer)) => {
                     let _ = stream.set_nodelay(true);
-                    return (Wire { stream, line: Line::default() }, peer);
+                    let is_local = stream.local_addr().is_ok_and(|own| own.ip().to_canonical().is_loopback());
+                    return (Wire { stream, line: Line { is_local, ..Line::default() } }, peer);
                 }
                 // Out of file handles, or a peer gone before it was accepted: wait a little and go on.
                 Err(_) => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
@@ -88,10 +93,10 @@ impl AsyncRead for Wire {
 
 impl AsyncWrite for Wire {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match self.line.0.load(Ordering::SeqCst) {
+        match self.line.fate.load(Ordering::SeqCst) {
             SOUND => Pin::new(&mut self.stream).poll_write(cx, bytes),
             CUT => {
-                self.line.0.store(DONE, Ordering::SeqCst);
+                self.line.fate.store(DONE, Ordering::SeqCst);
                 Pin::new(&mut self.stream).poll_write(cx, &bytes[..bytes.len() / 2])
             }
             state => {

@@ -25,6 +25,7 @@ mod people;
 mod place;
 mod records;
 mod refusals;
+mod rehearsal;
 mod report;
 mod restore;
 mod resume;
