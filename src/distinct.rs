@@ -7,8 +7,8 @@ use std::hash::{Hash, Hasher};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-/// Up to this many are counted exactly: some 16 MB.
-const EXACT: usize = 1 << 19;
+/// Up to this many are counted exactly: some 2 MB.
+const EXACT: usize = 1 << 17;
 
 /// How many different values of one field are told apart.
 const VALUES: usize = 200;

@@ -20,6 +20,7 @@ use ammonia::{Builder, UrlRelative};
 pub(crate) mod page;
 mod quotes;
 mod scan;
+mod simple;
 mod text;
 
 pub use quotes::{Cut, cut_html, cut_text};
@@ -69,6 +70,9 @@ pub fn clean(html: &str) -> Cleaned {
     // Without tags, and without the NUL that parsers treat in several ways, there is nothing to clean.
     if memchr::memchr3(b'<', b'&', 0, html.as_bytes()).is_none() {
         return Cleaned { html: html.replace('>', "&gt;"), ..Cleaned::default() };
+    }
+    if let Some(html) = simple::clean(html) {
+        return Cleaned { html, ..Cleaned::default() };
     }
     let survey = survey(html);
     if survey.is_hostile {

@@ -41,7 +41,7 @@ mod shape;
 
 use index::{Pass, Totals};
 use shape::Kind;
-pub(super) use shape::attachment_in_path;
+pub(super) use shape::{attachment_in_path, plain_seconds};
 
 /// Changes whenever an index of an older program would be understood otherwise.
 const INDEX_VERSION: u32 = 2;

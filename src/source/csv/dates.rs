@@ -7,6 +7,8 @@ use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::{Offset, TimeZone};
 
+use crate::source::zendesk::plain_seconds;
+
 /// What comes first where both are numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum DayOrder {
@@ -57,6 +59,12 @@ pub(super) fn evidence(text: &str) -> Option<DayOrder> {
 /// Reads a text as a date.
 pub(super) fn read(text: &str, style: &DateStyle, order: Option<DayOrder>, zone: &TimeZone) -> Read {
     let text = text.trim_matches(|c: char| c.is_whitespace() || matches!(c, '\'' | '\u{FEFF}'));
+    if matches!(style, DateStyle::Detected | DateStyle::Iso)
+        && matches!(text.as_bytes(), [b'1', b'9', ..] | [b'2', b'0', ..])
+        && let Some(at) = plain_seconds(text.as_bytes()).and_then(|seconds| Timestamp::from_second(seconds).ok())
+    {
+        return Read::Time { at, is_naive: false };
+    }
     let found = match style {
         DateStyle::Pattern(pattern) => return pattern_time(text, pattern, zone),
         DateStyle::Iso => year_first(text),

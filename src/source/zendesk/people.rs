@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::index::name_key;
 use super::shape::{Kind, id_of};
-use crate::catalog::{Catalog, CatalogError};
+use crate::catalog::{Catalog, CatalogError, Piece};
 use crate::record::Person;
 use crate::source::shelf::Shelf;
 
@@ -146,14 +147,28 @@ fn sender(catalog: &Catalog, shelf: &mut Shelf, id: &str) -> Result<Option<Perso
     // Where one ticket does not tell, hundreds more will not either.
     const TICKETS: usize = 8;
     for piece in catalog.named(name_key(Kind::Sender, id))?.iter().take(TICKETS) {
-        if let Ok((ticket, _)) = shelf.object(piece, None)
-            && let Some(via) = ticket.get("via")
-            && let Some(sender) = sender_of(via)
+        if let Some(via) = via_of(shelf, piece)
+            && let Some(sender) = sender_of(&via)
         {
             return Ok(Some(sender));
         }
     }
     Ok(None)
+}
+
+/// The `via` of a ticket, without reading the rest of it.
+fn via_of(shelf: &mut Shelf, piece: &Piece) -> Option<Value> {
+    #[derive(Deserialize)]
+    struct Ticket {
+        #[serde(default)]
+        via: Value,
+    }
+    let bytes = shelf.bytes(piece).ok()?;
+    match serde_json::from_slice::<Ticket>(&bytes) {
+        Ok(ticket) => Some(ticket.via),
+        // It may need mending.
+        Err(_) => shelf.object(piece, None).ok()?.0.shift_remove("via"),
+    }
 }
 
 /// The sender that a `via` of a mail names.

@@ -455,7 +455,7 @@ fn utc(naive: jiff::civil::DateTime) -> Option<Timestamp> {
 }
 
 /// The one form that Zendesk itself writes, `2019-06-03T02:23:47Z`; there are millions of them in an archive.
-fn plain_seconds(text: &[u8]) -> Option<i64> {
+pub(in crate::source) fn plain_seconds(text: &[u8]) -> Option<i64> {
     let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T', h1, h2, b':', n1, n2, b':', s1, s2, b'Z'] = *text else {
         return None;
     };
