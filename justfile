@@ -15,6 +15,7 @@ tour:
 bench:
     cargo bench --bench backup
     cargo bench --bench check_mail
+    cargo bench --bench csv
     cargo bench --bench export
     cargo bench --bench import
     cargo bench --bench journal

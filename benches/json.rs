@@ -1,23 +1,26 @@
-//! What reading help desks' JSON costs: records/s of `foxferry inspect` and of `foxferry check` beside `jq -c .` on the same file, and
-//! peak memory on a dump twenty times as long.
+//! What reading help desks' dumps costs: records/s of `foxferry inspect` and of `foxferry check` beside `jq -c .` on the same file, and
+//! peak memory on a dump twenty times as long. osTicket's dump is SQL, which jq does not read: beside it stands a bare loop over lines in Python.
+//!
+//! Each figure comes by the clock and by processor time, user and system: another process on the machine spoils the first,
+//! and hardly the second. jq has one OS thread, foxferry takes two cores.
 //!
 //! `FOXFERRY_BENCH_MB` asks for another length than 100 MB of the smaller dump, `FOXFERRY_BENCH_LARGE_MB` of the larger one
-//! (2,000 MB; 0: none), `FOXFERRY_BENCH_SOURCES=zendesk,intercom` for some sources only.
+//! (2,000 MB; 0: none), `FOXFERRY_BENCH_SOURCES=zendesk,intercom` for some sources only, `FOXFERRY_BENCH_LARGE=check` for the
+//! peak memory of another command than `inspect` on the larger dump.
 
 #![allow(clippy::print_stdout, reason = "a bench prints its figures")]
 
 mod support;
 
 use std::error::Error;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
 
 use fastrand::Rng;
 use serde_json::{Value, json};
-use support::{FOXFERRY, median, rate, run, say, sentence};
+use support::{Cost, FOXFERRY, Taken, run, run_beside, say, sentence};
 
 /// One help desk's dump in one file.
 struct Dump {
@@ -25,24 +28,64 @@ struct Dump {
     /// What stands before, between and behind the elements.
     around: (&'static str, &'static str, &'static str),
     /// Elements of record number `n`.
-    elements: fn(u64, &mut Rng) -> Vec<Value>,
+    elements: fn(u64, &mut Rng) -> Vec<String>,
 }
 
 const LINES: (&str, &str, &str) = ("", "\n", "\n");
 const ARRAY: (&str, &str, &str) = ("[\n", ",\n", "\n]\n");
 
 const DUMPS: &[Dump] = &[
-    Dump { source: "zendesk", around: LINES, elements: zendesk },
-    Dump { source: "freshdesk", around: ARRAY, elements: freshdesk },
+    Dump { source: "zendesk", around: LINES, elements: |n, words| json_of(&zendesk(n, words)) },
+    Dump { source: "freshdesk", around: ARRAY, elements: |n, words| json_of(&freshdesk(n, words)) },
     Dump {
         source: "helpscout",
         around: ("{\"_embedded\": {\"conversations\": [\n", ",\n", "\n]}, \"page\": {\"number\": 1}}\n"),
-        elements: helpscout,
+        elements: |n, words| json_of(&helpscout(n, words)),
     },
-    Dump { source: "zammad", around: ARRAY, elements: zammad },
-    Dump { source: "intercom", around: LINES, elements: intercom },
-    Dump { source: "records", around: LINES, elements: records },
+    Dump { source: "zammad", around: ARRAY, elements: |n, words| json_of(&zammad(n, words)) },
+    Dump { source: "intercom", around: LINES, elements: |n, words| json_of(&intercom(n, words)) },
+    Dump { source: "jira", around: LINES, elements: |n, words| json_of(&jira(n, words)) },
+    Dump { source: "records", around: LINES, elements: |n, words| json_of(&records(n, words)) },
+    Dump { source: "json", around: LINES, elements: |n, words| json_of(&records(n, words)) },
+    Dump { source: "osticket", around: (OSTICKET, "\n", "\n"), elements: osticket },
 ];
+
+/// The mapping with which the dump of records is read by `json`.
+const MAPPING: &str = r#"
+version = 1
+source = "json"
+[shape.json]
+tickets = "*"
+messages = { inside = "entries" }
+[shape.json.ticket]
+id = "id"
+subject = "subject"
+status = "status"
+requester = "requester.id"
+requester_name = "requester.name"
+requester_email = "requester.emails.*"
+tags = "tags"
+created_at = "created_at"
+updated_at = "updated_at"
+[shape.json.message]
+id = "id"
+author = "author.id"
+author_name = "author.name"
+author_email = "author.emails.*"
+html = "html"
+created_at = "created_at"
+[ignore]
+"*" = "a bench"
+"entry.*" = "a bench"
+"person.*" = "a bench"
+"#;
+
+/// Reads lines, and nothing else.
+const LOOP: &str = "import sys\nn = 0\nfor line in open(sys.argv[1], 'rb'):\n    n += 1\n";
+
+fn json_of(values: &[Value]) -> Vec<String> {
+    values.iter().map(Value::to_string).collect()
+}
 
 fn main() -> Result<(), Box<dyn Error>> {
     let megabytes = |name: &str, usual: u64| {
@@ -50,64 +93,71 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let (small, large) = (megabytes("FOXFERRY_BENCH_MB", 100), megabytes("FOXFERRY_BENCH_LARGE_MB", 2_000));
     let asked = std::env::var("FOXFERRY_BENCH_SOURCES").unwrap_or_default();
+    let command_of_large = std::env::var("FOXFERRY_BENCH_LARGE").unwrap_or_else(|_| "inspect".to_owned());
     let folder = tempfile::tempdir()?;
+    let mapping = folder.path().join("json.toml");
+    fs::write(&mapping, MAPPING)?;
     for dump in DUMPS {
         if !asked.is_empty() && !asked.split(',').any(|name| name == dump.source) {
             continue;
         }
-        let path = folder.path().join("dump.json");
+        let is_sql = dump.source == "osticket";
+        let place = folder.path().join("dump");
+        fs::create_dir_all(&place)?;
+        let path = place.join(if is_sql { "dump.sql" } else { "dump.json" });
         let records = write(dump, &path, small)?;
         let bytes = path.metadata()?.len();
         println!("{}: {records} records, {:.0} MB", dump.source, bytes as f64 / 1e6);
-        let (mut jq, mut inspect, mut check) = (Vec::new(), Vec::new(), Vec::new());
+        let foxferry = |name: &str| -> io::Result<Cost> {
+            let mut command = Command::new(FOXFERRY);
+            command.arg(name).arg(&path);
+            match dump.source {
+                "json" => command.arg("--mapping").arg(&mapping),
+                source => command.args(["--format", source]),
+            };
+            run(&mut command)
+        };
+        let (mut beside, mut inspect, mut check) = (Taken::default(), Taken::default(), Taken::default());
         let mut peaks = (0, 0);
         for _ in 0..3 {
             // Taking turns, so that all see the same machine.
-            jq.extend(through_jq(&path)?.map(|wall| wall.as_secs_f64()));
-            let cost = run(Command::new(FOXFERRY).arg("inspect").arg(&path).args(["--format", dump.source]))?;
+            let mut command = Command::new(if is_sql { "python3" } else { "jq" });
+            command.args(if is_sql { ["-c", LOOP] } else { ["-c", "."] }).arg(&path);
+            beside.extend(run_beside(&mut command)?.as_ref());
+            let cost = foxferry("inspect")?;
             assert!(cost.is_success && cost.stdout.contains(&records.to_string()), "{}", cost.stdout);
-            inspect.push(cost.wall.as_secs_f64());
+            inspect.add(&cost);
             peaks.0 = peaks.0.max(cost.peak);
-            let cost = run(Command::new(FOXFERRY).arg("check").arg(&path).args(["--format", dump.source]))?;
+            let cost = foxferry("check")?;
             assert!(cost.stdout.contains(&format!("{records} read:")), "{}", cost.stdout);
-            check.push(cost.wall.as_secs_f64());
+            check.add(&cost);
             peaks.1 = peaks.1.max(cost.peak);
         }
-        let figures = |seconds: f64| {
-            format!("{:.0}/s, {:.0} MB/s", records as f64 / seconds, rate(bytes, Duration::from_secs_f64(seconds)))
-        };
-        let (inspect, check) = (median(inspect), median(check));
-        say("  inspect", figures(inspect));
-        say("  check", figures(check));
-        if jq.is_empty() {
-            println!("  jq is not installed; nothing to compare with");
+        inspect.say("  inspect", records, bytes);
+        check.say("  check", records, bytes);
+        let what = if is_sql { "  lines in Python" } else { "  jq -c ." };
+        if beside.is_empty() {
+            println!("{what} is not installed; nothing to compare with");
         } else {
-            let jq = median(jq);
-            say("  jq -c .", figures(jq));
-            say("  ratio of inspect", format!("{:.2}", jq / inspect));
-            say("  ratio of check", format!("{:.2}", jq / check));
+            beside.say(what, records, bytes);
+            inspect.say_beside("  inspect", &beside);
+            check.say_beside("  check", &beside);
         }
         say("  peak memory of inspect and check, MB", format!("{} {}", peaks.0 / 1_000_000, peaks.1 / 1_000_000));
         if large > small {
             let records = write(dump, &path, large)?;
-            let cost = run(Command::new(FOXFERRY).arg("inspect").arg(&path).args(["--format", dump.source]))?;
-            assert!(cost.is_success, "{}", cost.stdout);
+            let cost = foxferry(&command_of_large)?;
+            assert!(!cost.stdout.is_empty(), "{command_of_large} says nothing");
             println!("  the same with {records} records, {:.0} MB", path.metadata()?.len() as f64 / 1e6);
-            say("    peak memory of inspect, MB", cost.peak / 1_000_000);
-            say("    seconds", format!("{:.1}", cost.wall.as_secs_f64()));
+            say(&format!("    peak memory of {command_of_large}, MB"), cost.peak / 1_000_000);
+            say(
+                "    seconds by the clock, of processor",
+                format!("{:.1} {:.1}", cost.wall.as_secs_f64(), cost.cpu.as_secs_f64()),
+            );
         }
+        fs::remove_dir_all(&place)?;
     }
     Ok(())
-}
-
-fn through_jq(path: &Path) -> io::Result<Option<Duration>> {
-    let begun = Instant::now();
-    match Command::new("jq").args(["-c", "."]).arg(path).stdout(Stdio::null()).status() {
-        Ok(status) if status.success() => Ok(Some(begun.elapsed())),
-        Ok(status) => Err(io::Error::other(format!("jq ended with {status}"))),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
 }
 
 /// Writes a dump of about so many bytes; gives the number of its records.
@@ -119,8 +169,7 @@ fn write(dump: &Dump, path: &Path, bytes: u64) -> io::Result<u64> {
     let (mut records, mut written) = (0, 0);
     while written < bytes {
         records += 1;
-        for element in (dump.elements)(records, &mut words) {
-            let text = element.to_string();
+        for text in (dump.elements)(records, &mut words) {
             if written > 0 {
                 to.write_all(between.as_bytes())?;
             }
@@ -287,4 +336,77 @@ fn records(n: u64, words: &mut Rng) -> Vec<Value> {
         "id": n.to_string(), "subject": sentence(words, 5), "status": "closed", "requester": author, "tags": ["lamp"],
         "created_at": time(n, 0), "updated_at": time(n, 9), "entries": entries,
     })]
+}
+
+fn jira(n: u64, words: &mut Rng) -> Vec<Value> {
+    let id = 10_000 + n;
+    let (_, name, address) = customer(n);
+    let at = |minutes: u64| time(n, minutes).replace('Z', ".000+0000");
+    let user = json!({ "name": address, "key": address, "emailAddress": address, "displayName": name, "active": true, "timeZone": "Europe/London" });
+    let agent = json!({ "name": "ada", "key": "ada", "emailAddress": "ada@example.org", "displayName": "Ada Okoye", "active": true });
+    let comments: Vec<Value> = (1..3_u64)
+        .map(|one| {
+            json!({
+                "self": format!("https://lamps.example.org/rest/api/2/issue/{id}/comment/{}", id * 10 + one), "id": (id * 10 + one).to_string(),
+                "author": if one == 1 { &agent } else { &user }, "body": sentence(words, 60), "updateAuthor": agent,
+                "created": at(one), "updated": at(one), "jsdPublic": true,
+            })
+        })
+        .collect();
+    vec![json!({
+        "expand": "names", "id": id.to_string(), "self": format!("https://lamps.example.org/rest/api/2/issue/{id}"), "key": format!("SUP-{n}"),
+        "fields": {
+            "issuetype": { "id": "10001", "name": "Service Request", "subtask": false }, "project": { "id": "10000", "key": "SUP", "name": "Support" },
+            "resolution": { "id": "10000", "name": "Done" }, "resolutiondate": at(9), "created": at(0), "updated": at(9),
+            "priority": { "id": "2", "name": "High" }, "labels": ["lamp"], "components": [], "issuelinks": [], "subtasks": [],
+            "status": { "name": "Resolved", "id": "5", "statusCategory": { "id": 3, "key": "done", "name": "Done" } },
+            "summary": sentence(words, 5), "description": sentence(words, 60), "reporter": user, "creator": user, "assignee": agent,
+            "attachment": [], "comment": { "comments": comments, "maxResults": 2, "total": 2, "startAt": 0 },
+        },
+    })]
+}
+
+/// The tables, and the people: one helper and 5,000 customers share one address each.
+const OSTICKET: &str = "\
+CREATE TABLE `ost_ticket` (\n  `ticket_id` int(11) unsigned NOT NULL AUTO_INCREMENT,\n  `number` varchar(20) DEFAULT NULL,\n  \
+`user_id` int(11) unsigned NOT NULL DEFAULT '0',\n  `user_email_id` int(11) unsigned NOT NULL DEFAULT '0',\n  \
+`status_id` int(11) unsigned NOT NULL DEFAULT '0',\n  `dept_id` int(11) unsigned NOT NULL DEFAULT '0',\n  \
+`staff_id` int(11) unsigned NOT NULL DEFAULT '0',\n  `source` varchar(20) NOT NULL DEFAULT 'Other',\n  \
+`created` datetime NOT NULL,\n  `updated` datetime NOT NULL\n) ENGINE=InnoDB;\n\
+CREATE TABLE `ost_thread` (\n  `id` int(11) unsigned NOT NULL AUTO_INCREMENT,\n  `object_id` int(11) unsigned NOT NULL,\n  \
+`object_type` char(1) NOT NULL,\n  `created` datetime NOT NULL\n) ENGINE=InnoDB;\n\
+CREATE TABLE `ost_thread_entry` (\n  `id` int(11) unsigned NOT NULL AUTO_INCREMENT,\n  `thread_id` int(11) unsigned NOT NULL,\n  \
+`staff_id` int(11) unsigned NOT NULL,\n  `user_id` int(11) unsigned NOT NULL,\n  `type` char(1) NOT NULL,\n  `poster` varchar(128) NOT NULL,\n  \
+`title` varchar(255) DEFAULT NULL,\n  `body` text NOT NULL,\n  `format` varchar(16) NOT NULL DEFAULT 'html',\n  \
+`created` datetime NOT NULL\n) ENGINE=InnoDB;\n\
+CREATE TABLE `ost_user` (\n  `id` int(10) unsigned NOT NULL AUTO_INCREMENT,\n  `default_email_id` int(10) NOT NULL,\n  `name` varchar(128) NOT NULL\n) ENGINE=InnoDB;\n\
+CREATE TABLE `ost_user_email` (\n  `id` int(10) unsigned NOT NULL AUTO_INCREMENT,\n  `user_id` int(10) unsigned NOT NULL,\n  `address` varchar(255) NOT NULL\n) ENGINE=InnoDB;\n";
+
+fn osticket(n: u64, words: &mut Rng) -> Vec<String> {
+    let (_, name, address) = customer(n);
+    let person = n % 5_000 + 1;
+    let at = |minutes: u64| time(n, minutes).replace('T', " ").replace('Z', "");
+    let mut all = Vec::new();
+    if n < 5_000 {
+        all.push(format!("INSERT INTO `ost_user` VALUES ({person},{person},'{name}');"));
+        all.push(format!("INSERT INTO `ost_user_email` VALUES ({person},{person},'{address}');"));
+    }
+    all.push(format!(
+        "INSERT INTO `ost_ticket` VALUES ({n},'{}',{person},{person},3,1,0,'Email','{}','{}');",
+        100_000 + n,
+        at(0),
+        at(9)
+    ));
+    all.push(format!("INSERT INTO `ost_thread` VALUES ({n},{n},'T','{}');", at(0)));
+    for one in 0..3 {
+        let (kind, user) = if one == 1 { ("R", 0) } else { ("M", person) };
+        all.push(format!(
+            "INSERT INTO `ost_thread_entry` VALUES ({},{n},0,{user},'{kind}','{name}','{}','<p>{}</p>','html','{}');",
+            n * 10 + one,
+            sentence(words, 5),
+            sentence(words, 60),
+            at(one)
+        ));
+    }
+    all
 }

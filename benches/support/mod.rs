@@ -55,6 +55,75 @@ pub fn run(command: &mut Command) -> io::Result<Cost> {
     Ok(Cost { wall, cpu, peak, is_success: status.success(), stdout })
 }
 
+/// The same for a program to compare with, whose output is thrown away; `None` if it is not installed.
+pub fn run_beside(command: &mut Command) -> io::Result<Option<Cost>> {
+    let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let start = Instant::now();
+    let mut child = match quiet.spawn() {
+        Ok(child) => child,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut cpu = Duration::ZERO;
+    let status = loop {
+        cpu = cpu.max(cpu_of(child.id()));
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        thread::sleep(Duration::from_millis(5));
+    };
+    if !status.success() {
+        return Err(io::Error::other(format!("{command:?} ended with {status}")));
+    }
+    Ok(Some(Cost { wall: start.elapsed(), cpu, peak: 0, is_success: true, stdout: String::new() }))
+}
+
+/// Measurements of one command, in seconds.
+#[derive(Default)]
+pub struct Taken {
+    wall: Vec<f64>,
+    cpu: Vec<f64>,
+}
+
+impl Taken {
+    /// One more.
+    pub fn add(&mut self, cost: &Cost) {
+        self.wall.push(cost.wall.as_secs_f64());
+        self.cpu.push(cost.cpu.as_secs_f64());
+    }
+
+    /// One more, if there is one.
+    pub fn extend(&mut self, cost: Option<&Cost>) {
+        cost.into_iter().for_each(|cost| self.add(cost));
+    }
+
+    /// Whether nothing was measured.
+    pub fn is_empty(&self) -> bool {
+        self.wall.is_empty()
+    }
+
+    /// Says how fast that was by the clock, and how much processor time it took.
+    pub fn say(&self, what: &str, records: u64, bytes: u64) {
+        let wall = median(self.wall.clone());
+        let cpu = median(self.cpu.clone());
+        let speed = rate(bytes, Duration::from_secs_f64(wall));
+        say(
+            what,
+            format!(
+                "{:.0}/s, {speed:.0} MB/s, {wall:.2} s by the clock, {cpu:.2} s of processor",
+                records as f64 / wall
+            ),
+        );
+    }
+
+    /// Says how many times as fast that was as something else, by the clock and by processor time.
+    pub fn say_beside(&self, what: &str, other: &Self) {
+        let wall = median(other.wall.clone()) / median(self.wall.clone());
+        let cpu = median(other.cpu.clone()) / median(self.cpu.clone());
+        say(&format!("{what}, times as fast by the clock, by processor"), format!("{wall:.2}, {cpu:.2}"));
+    }
+}
+
 /// The processor time that a process has used so far; nothing where it cannot be read.
 pub fn cpu_of(process: u32) -> Duration {
     let text = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
