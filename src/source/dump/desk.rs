@@ -16,10 +16,10 @@ use crate::record::{Entry, Oddity, Origin, Person, Record};
 use crate::source::csv::{Dates, person, persons};
 use crate::source::joined::{id_of, time_of};
 use crate::source::lanes::{Answer, Maker};
-use crate::source::shelf::Shelf;
+use crate::source::shelf::{Shelf, weight};
 use crate::source::{ReadError, problem};
 
-/// How many bytes of looked-up objects are remembered, as they stand in the archive.
+/// How many bytes of looked-up objects are remembered, by their [`weight`].
 const REMEMBERED_BYTES: u64 = 4 * 1024 * 1024;
 
 /// What a ticket or message is called its creation and its change by, in any help desk.
@@ -290,12 +290,12 @@ impl<'a> Desk<'a> {
         if let Some(known) = self.directory.objects.get(&key) {
             return Ok(known.clone());
         }
-        let (mut found, mut bytes) = (None, 128);
+        let (mut found, mut bytes) = (None, weight(0));
         for piece in self.catalog.named(name_key(what, id))?.iter().rev() {
             if matches!(piece.kind, kind::PERSON | kind::ALIAS | kind::NAMED)
                 && let Ok((object, _)) = self.shelf.object(piece, None)
             {
-                bytes += piece.length;
+                bytes = weight(piece.length);
                 found = Some(Arc::new(unwrapped(object)));
                 break;
             }

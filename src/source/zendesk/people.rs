@@ -10,9 +10,9 @@ use super::index::name_key;
 use super::shape::{Kind, id_of};
 use crate::catalog::{Catalog, CatalogError, Piece};
 use crate::record::Person;
-use crate::source::shelf::Shelf;
+use crate::source::shelf::{Shelf, weight};
 
-/// How many bytes of looked-up objects one generation of the cache holds, as they stand in the archive.
+/// How many bytes of looked-up objects one generation of the cache holds, by their [`weight`].
 const GENERATION_BYTES: u64 = 2 * 1024 * 1024;
 
 /// Looks things up by id, and remembers the latest.
@@ -51,10 +51,10 @@ impl Directory {
     }
 
     fn remember(&mut self, key: (What, String), found: Found, bytes: u64) {
-        self.bytes += bytes + 128;
+        self.bytes += weight(bytes);
         if self.bytes > GENERATION_BYTES {
             self.elder = std::mem::take(&mut self.young);
-            self.bytes = bytes + 128;
+            self.bytes = weight(bytes);
         }
         self.young.insert(key, found);
     }
