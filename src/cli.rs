@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use foxferry::finding::Levels;
 use foxferry::freescout::Directory;
 use foxferry::source::Order;
 use foxferry::window::Window;
@@ -26,6 +27,7 @@ mod browse;
 mod cases;
 mod check;
 mod completions;
+mod demo;
 mod drill;
 mod exit;
 mod export;
@@ -260,6 +262,31 @@ pub struct FindingArgs {
     /// Write every finding as a JSON line to FILE; the screen shows counts and samples
     #[arg(long, value_name = "FILE")]
     findings: Option<PathBuf>,
+}
+
+/// How findings are taken.
+#[derive(Debug, Args)]
+pub struct LevelArgs {
+    /// Take a kind of finding as `error`, `warning`, `info` or `ignore`, as `[findings]` in a mapping does
+    #[arg(long, value_name = "CODE=LEVEL", value_parser = level)]
+    severity: Vec<Levels>,
+}
+
+impl LevelArgs {
+    /// All that was said, later options over earlier ones.
+    fn levels(&self) -> Levels {
+        self.severity.iter().fold(Levels::default(), |mut all, one| {
+            all.extend(one);
+            all
+        })
+    }
+}
+
+fn level(text: &str) -> Result<Levels, String> {
+    let (code, level) = text.split_once('=').ok_or("expected CODE=LEVEL, for example `read-date=ignore`")?;
+    let mut levels = Levels::default();
+    levels.set(code.trim(), level.trim()).map_err(|error| error.to_string())?;
+    Ok(levels)
 }
 
 /// Which journal to read.

@@ -29,6 +29,28 @@ pub struct Distinct {
 }
 
 impl Distinct {
+    /// Counts exactly only up to `limit` things, for where many counters live side by side; 8 bytes each.
+    pub fn limited(limit: usize) -> Self {
+        Self { limit: Some(limit), ..Self::default() }
+    }
+
+    /// Adds what another has counted.
+    pub fn merge(&mut self, other: &Self) {
+        self.level = self.level.max(other.level);
+        let level = self.level;
+        self.sample.retain(|hash| hash.trailing_zeros() >= level);
+        self.sample.extend(other.sample.iter().filter(|hash| hash.trailing_zeros() >= level));
+        self.thin();
+    }
+
+    fn thin(&mut self) {
+        while self.sample.len() > self.limit.unwrap_or(EXACT) {
+            self.level += 1;
+            let level = self.level;
+            self.sample.retain(|hash| hash.trailing_zeros() >= level);
+        }
+    }
+
     /// One thing more, or one seen before.
     pub fn add(&mut self, thing: &impl Hash) {
         // Not for secrets, and equal in every run: the default hasher has fixed keys.
@@ -39,11 +61,7 @@ impl Distinct {
             return;
         }
         self.sample.insert(hash);
-        while self.sample.len() > self.limit.unwrap_or(EXACT) {
-            self.level += 1;
-            let level = self.level;
-            self.sample.retain(|hash| hash.trailing_zeros() >= level);
-        }
+        self.thin();
     }
 
     /// How many there are.
@@ -74,6 +92,20 @@ impl Values {
             self.counts.insert(value.to_owned(), 1);
         } else {
             self.others += 1;
+        }
+    }
+
+    /// Adds what another has counted.
+    pub fn merge(&mut self, other: Self) {
+        self.others += other.others;
+        for (value, count) in other.counts {
+            if let Some(known) = self.counts.get_mut(&value) {
+                *known += count;
+            } else if self.counts.len() < VALUES {
+                self.counts.insert(value, count);
+            } else {
+                self.others += count;
+            }
         }
     }
 
@@ -216,7 +248,7 @@ mod tests {
 
     #[test]
     fn many_are_estimated_in_bounded_memory() {
-        let mut distinct = Distinct { limit: Some(4096), ..Distinct::default() };
+        let mut distinct = Distinct::limited(4096);
         for n in 0..100_000 {
             distinct.add(&n);
         }

@@ -3,7 +3,7 @@
 //! A finding never stops a record by itself; what stops one is a rejection, a
 //! refusal or a dead letter, and those carry findings too.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::LazyLock;
 
@@ -95,6 +95,75 @@ static EXPLAINED: LazyLock<HashMap<&'static str, (&'static str, &'static str)>> 
     rows.collect()
 });
 
+/// How kinds of finding are to be taken, where not as usual.
+///
+/// ```
+/// use foxferry::finding::{Finding, Levels, Severity, codes};
+///
+/// let mut levels = Levels::default();
+/// levels.set("read-date", "ignore")?;
+/// levels.set("subject-cut", "error")?;
+/// assert!(levels.judged(Finding::new(codes::READ_DATE, "no date")).is_none());
+/// assert_eq!(levels.judged(Finding::new(codes::SUBJECT_CUT, "cut")).map(|it| it.severity), Some(Severity::Error));
+/// # Ok::<(), foxferry::finding::LevelError>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Levels(BTreeMap<&'static str, Option<Severity>>);
+
+/// The words for [`Levels::set`].
+pub const LEVELS: &[&str] = &["error", "warning", "info", "ignore"];
+
+/// A kind of finding or a level that does not exist.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LevelError {
+    /// No such kind.
+    #[error("`{0}` is not a kind of finding; docs/findings.md lists them")]
+    Code(String),
+    /// No such level.
+    #[error("`{0}` is not a level: expected `error`, `warning`, `info` or `ignore`")]
+    Level(String),
+}
+
+impl Levels {
+    /// Takes findings of this kind as `error`, `warning` or `info`, or not at all (`ignore`).
+    pub fn set(&mut self, code: &str, level: &str) -> Result<(), LevelError> {
+        let known = codes::ALL.iter().find(|(known, ..)| *known == code);
+        let (code, ..) = known.ok_or_else(|| LevelError::Code(code.to_owned()))?;
+        let severity = match level {
+            "error" => Some(Severity::Error),
+            "warning" => Some(Severity::Warning),
+            "info" => Some(Severity::Info),
+            "ignore" => None,
+            _ => return Err(LevelError::Level(level.to_owned())),
+        };
+        self.0.insert(code, severity);
+        Ok(())
+    }
+
+    /// Adds what another says, which holds where both say something.
+    pub fn extend(&mut self, other: &Self) {
+        self.0.extend(&other.0);
+    }
+
+    /// The finding as it is to be taken; `None`: not at all.
+    pub fn judged(&self, mut finding: Finding) -> Option<Finding> {
+        match self.0.get(finding.code) {
+            None => {}
+            Some(Some(severity)) => finding.severity = *severity,
+            Some(None) => return None,
+        }
+        Some(finding)
+    }
+
+    /// The same for several.
+    pub fn judge(&self, findings: &mut Vec<Finding>) {
+        if !self.0.is_empty() {
+            *findings = std::mem::take(findings).into_iter().filter_map(|finding| self.judged(finding)).collect();
+        }
+    }
+}
+
 /// The kinds of finding.
 pub mod codes {
     use super::Severity::{self, Error, Info, Warning};
@@ -132,10 +201,10 @@ pub mod codes {
         // Mapping.
         MAP_DEFAULT_MAILBOX = "map-default-mailbox" Info "No rule names a mailbox; the target's only one was used";
         MAP_DEFAULT_USER = "map-default-user" Warning "No rule names a user; the target's first administrator was used";
-        MAP_UNMAPPED_VALUE = "map-unmapped-value" Warning "A value is in no table and the default was used";
+        MAP_UNMAPPED_VALUE = "map-unmapped-value" Error "A value is in no table and the default was used";
         MAP_UNKNOWN_AGENT = "map-unknown-agent" Warning "An agent of the old system is not mapped; the default user was used and the name put into the text";
         MAP_DEPARTED_AGENT = "map-departed-agent" Info "A departed agent is named in the text";
-        MAP_LOST_FIELD = "map-lost-field" Warning "A field is neither mapped nor ignored";
+        MAP_LOST_FIELD = "map-lost-field" Error "A field is neither mapped nor ignored";
         MAP_EMPTY_BODY = "map-empty-body" Info "A message without text got a visible placeholder";
         MAP_NO_SUBJECT = "map-no-subject" Info "A record without subject got one";
         MAP_DROPPED_PART = "map-dropped-part" Info "A quoted mail, a signature or an image was left out by rule";

@@ -25,6 +25,7 @@ pub mod cell;
 pub mod check;
 pub mod content;
 pub mod conversation;
+pub mod demo;
 pub mod distinct;
 pub mod export;
 pub mod fetch;

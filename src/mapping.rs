@@ -11,13 +11,16 @@
 
 use std::sync::Arc;
 
+use account::Account;
+
 use crate::conversation::Conversation;
-use crate::finding::{Finding, Severity};
+use crate::finding::{Finding, Levels, Severity};
 use crate::record::{Origin, Record, RecordId};
 use crate::source::Shape;
 use file::{Loaded, Purpose, Reading};
 use rules::Rules;
 
+pub mod account;
 mod ask;
 mod bodies;
 mod cases;
@@ -29,6 +32,7 @@ mod extend;
 mod fault;
 mod file;
 mod keys;
+mod levels;
 mod lint;
 mod mutate;
 mod notes;
@@ -80,6 +84,7 @@ pub struct Mapping {
     hash: blake3::Hash,
     names: Names,
     rules: Rules,
+    levels: Levels,
 }
 
 /// What became of a record.
@@ -102,6 +107,8 @@ pub struct Mapped {
     pub findings: Vec<Finding>,
     /// The rules that fired, as `status`, `people.agents`, …, for `explain`.
     pub rules: Vec<Arc<str>>,
+    /// The values of tables, conditions and other lines of the mapping that were used, numbered in its order of loading.
+    pub lines: Vec<u32>,
 }
 
 /// A record left out by a rule.
@@ -174,12 +181,12 @@ impl Mapping {
     }
 
     fn of(file: &str, texts: &extend::Texts, loaded: Loaded) -> Self {
-        let Loaded { source, shape, names, rules, roster } = loaded;
+        let Loaded { source, shape, names, rules, roster, levels } = loaded;
         let hash = match roster {
             None => texts.hash(),
             Some(roster) => blake3::hash(&[*texts.hash().as_bytes(), *roster.as_bytes()].concat()),
         };
-        Self { file: file.to_owned(), hash, source, shape, names, rules }
+        Self { file: file.to_owned(), hash, source, shape, names, rules, levels }
     }
 
     /// The built-in mappings: name and text.
@@ -207,6 +214,16 @@ impl Mapping {
         self.hash
     }
 
+    /// How it wants findings to be taken.
+    pub fn levels(&self) -> &Levels {
+        &self.levels
+    }
+
+    /// Takes findings as said here, whatever the file says.
+    pub fn set_levels(&mut self, levels: &Levels) {
+        self.levels.extend(levels);
+    }
+
     /// Whether it lets staff be customers of what they asked for themselves.
     pub fn lets_staff_be_customers(&self) -> bool {
         self.rules.people.staff_as_customers
@@ -222,6 +239,15 @@ impl Mapping {
     /// The bytes of small images that a text shows are read here; those of other files are not.
     pub fn convert(&self, record: Record) -> Converted {
         convert::convert(&self.rules, record)
+    }
+
+    /// The same, and what became of the record's fields and values goes into the account; of a record that is skipped or
+    /// rejected nothing does.
+    pub fn convert_accounting(&self, record: Record, account: &mut Account) -> Converted {
+        let mut notes = convert::Notes { account: Some(std::mem::take(account)), ..convert::Notes::default() };
+        let converted = convert::convert_noting(&self.rules, record, &mut notes);
+        *account = notes.account.unwrap_or_default();
+        converted
     }
 }
 

@@ -26,7 +26,8 @@ use tokio::sync::mpsc;
 
 use crate::catalog::PassOver;
 use crate::check;
-use crate::finding::Finding;
+use crate::finding::{Finding, Levels};
+use crate::mapping::account::Account;
 use crate::mapping::{Converted, Mapping, Rejected};
 use crate::record::{Body, Oddity, Origin, Record, RecordId};
 use crate::source::{ReadError, Reader};
@@ -84,10 +85,36 @@ impl Selection {
     }
 }
 
+/// The accounts that converters keep, each of the records that it had.
+#[derive(Debug, Clone, Default)]
+pub struct Accounts(Arc<Mutex<Vec<Account>>>);
+
+impl Accounts {
+    /// Looks at what became of the fields and values of all records so far.
+    pub fn sum<T>(&self, look: impl FnOnce(&Account) -> T) -> T {
+        let mut accounts = lock(&self.0);
+        let mut sum = accounts.pop().unwrap_or_default();
+        accounts.drain(..).for_each(|account| sum.merge(account));
+        let seen = look(&sum);
+        accounts.push(sum);
+        seen
+    }
+
+    /// Converts with an account that nobody else has at the moment. One that a panic interrupts is lost with it.
+    fn with(&self, convert: impl FnOnce(&mut Account) -> Converted) -> Converted {
+        let mut account = lock(&self.0).pop().unwrap_or_default();
+        let converted = convert(&mut account);
+        lock(&self.0).push(account);
+        converted
+    }
+}
+
 /// Records on their way to a consumer.
 pub struct Flow {
     /// What became of each record, in the reader's order.
     pub records: mpsc::Receiver<Converted>,
+    /// What became of their fields, if anybody asked; complete when the crew has ended.
+    pub accounts: Accounts,
     /// How many records are passed over on the way (see [`passing`]).
     pub passed: PassOver,
     /// The threads that work on them.
@@ -116,22 +143,33 @@ impl Crew {
 /// Reads, selects, converts and checks records on OS threads.
 ///
 /// What [`check::check`] finds in a conversation and what the reader found odd
-/// in a record are among the findings of the outcome.
+/// in a record are among the findings of the outcome, taken as the mapping wants them.
 pub fn spawn(reader: Reader, mapping: Arc<Mapping>, selection: Selection) -> Flow {
-    let source = Arc::from(mapping.source());
-    spawn_with(reader, source, selection, move |record| {
-        let mut converted = mapping.convert(record);
-        if let Converted::Ready(mapped) = &mut converted {
-            let findings = check::check(&mapped.conversation);
-            mapped.findings.extend(findings);
-        }
-        converted
-    })
+    let (source, levels) = (Arc::from(mapping.source()), mapping.levels().clone());
+    spawn_with(reader, source, levels, selection, move |record| checked(mapping.convert(record)))
+}
+
+/// The same, and accounts are kept.
+pub fn spawn_accounting(reader: Reader, mapping: Arc<Mapping>, selection: Selection) -> Flow {
+    let accounts = Accounts::default();
+    let kept = accounts.clone();
+    let (source, levels) = (Arc::from(mapping.source()), mapping.levels().clone());
+    let convert = move |record| checked(kept.with(|account| mapping.convert_accounting(record, account)));
+    Flow { accounts, ..spawn_with(reader, source, levels, selection, convert) }
+}
+
+fn checked(mut converted: Converted) -> Converted {
+    if let Converted::Ready(mapped) = &mut converted {
+        let findings = check::check(&mapped.conversation);
+        mapped.findings.extend(findings);
+    }
+    converted
 }
 
 fn spawn_with(
     reader: Reader,
     source: Arc<str>,
+    levels: Levels,
     selection: Selection,
     convert: impl Fn(Record) -> Converted + Send + Sync + 'static,
 ) -> Flow {
@@ -139,6 +177,7 @@ fn spawn_with(
     let passed = reader.passing.clone();
     let shared = Arc::new(Shared {
         source,
+        levels,
         passed: passed.clone(),
         is_over: AtomicBool::new(false),
         turn: Mutex::new(0),
@@ -154,7 +193,7 @@ fn spawn_with(
         threads.push(start("foxferry-convert", move || convert_batches(&shared, &queue, &*convert, &sender)));
     }
     threads.push(start("foxferry-read", move || read_batches(&shared, reader, &selection, &work)));
-    Flow { records, passed, crew: Crew { threads } }
+    Flow { records, accounts: Accounts::default(), passed, crew: Crew { threads } }
 }
 
 fn start(name: &str, run: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
@@ -163,6 +202,7 @@ fn start(name: &str, run: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
 
 struct Shared {
     source: Arc<str>,
+    levels: Levels,
     passed: PassOver,
     /// Nobody listens any more.
     is_over: AtomicBool,
@@ -242,7 +282,7 @@ fn convert_batches(
                 break;
             }
             done.push(match item {
-                Ok(record) => convert_one(record, convert),
+                Ok(record) => convert_one(record, convert, &shared.levels),
                 Err(rejected) => Converted::Rejected(rejected),
             });
         }
@@ -282,7 +322,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn convert_one(mut record: Record, convert: &impl Fn(Record) -> Converted) -> Converted {
+fn convert_one(mut record: Record, convert: &impl Fn(Record) -> Converted, levels: &Levels) -> Converted {
     let (id, origin) = (record.id.clone(), record.origin.clone());
     let oddities = std::mem::take(&mut record.oddities);
     let mut converted = guarded(|| convert(record)).unwrap_or_else(|panic| {
@@ -295,6 +335,7 @@ fn convert_one(mut record: Record, convert: &impl Fn(Record) -> Converted) -> Co
         Converted::Rejected(rejected) => &mut rejected.findings,
     };
     findings.splice(0..0, oddities.into_iter().map(|oddity| finding_of(oddity, Some(&id))));
+    levels.judge(findings);
     converted
 }
 
@@ -423,7 +464,13 @@ mod tests {
         selection: Selection,
         convert: impl Fn(Record) -> Converted + Send + Sync + 'static,
     ) -> Vec<Converted> {
-        let mut flow = spawn_with(Reader::new(Facts::default(), records), Arc::from("test"), selection, convert);
+        let mut flow = spawn_with(
+            Reader::new(Facts::default(), records),
+            Arc::from("test"),
+            Levels::default(),
+            selection,
+            convert,
+        );
         let mut all = Vec::new();
         while let Some(converted) = flow.records.blocking_recv() {
             all.push(converted);
@@ -555,8 +602,13 @@ mod tests {
     #[test]
     fn dropping_the_receiver_ends_the_threads() {
         let endless = (0..).map(|n| Ok(record(n, None)));
-        let mut flow =
-            spawn_with(Reader::new(Facts::default(), endless), Arc::from("test"), Selection::default(), skip);
+        let mut flow = spawn_with(
+            Reader::new(Facts::default(), endless),
+            Arc::from("test"),
+            Levels::default(),
+            Selection::default(),
+            skip,
+        );
         assert!(flow.records.blocking_recv().is_some());
         drop(flow.records);
         flow.crew.join();

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::finding::Finding;
 use crate::mapping::Converted;
+use crate::mapping::account::Account;
 use crate::record::{Origin, RecordId};
 
 pub mod chorus;
@@ -135,6 +136,8 @@ pub enum Event<'a> {
         /// Requests in flight.
         in_flight: usize,
     },
+    /// What became of the archive's fields and values, near the end of a run.
+    Accounted(&'a Account),
     /// The run is over.
     Finished(&'a Summary),
 }

@@ -19,9 +19,11 @@ use tokio::sync::mpsc;
 use crate::catalog::PassOver;
 use crate::content::Content;
 use crate::conversation::{Conversation, ThreadKind};
+use crate::finding::Levels;
 use crate::freescout::{Client, Directory};
 use crate::journal::{Journal, JournalError};
 use crate::mapping::Converted;
+use crate::pipeline::Accounts;
 use crate::report::{Reporter, Summary};
 use crate::window::Window;
 
@@ -90,12 +92,16 @@ pub struct Options {
     pub appends_messages: bool,
     /// Whether users and mailboxes of the target may be customers too; else stand-ins are.
     pub staff_may_be_customers: bool,
+    /// How findings are taken.
+    pub levels: Levels,
     /// The hash of the mapping's text, for the journal.
     pub mapping: Option<blake3::Hash>,
     /// What was asked for, without secrets, for the journal.
     pub command: String,
     /// Records that the reader passes over because they are done: counted as done before.
     pub passed: PassOver,
+    /// What became of the records' fields, told at the end.
+    pub accounts: Accounts,
 }
 
 impl Default for Options {
@@ -116,9 +122,11 @@ impl Default for Options {
             takes_up_dead: false,
             appends_messages: false,
             staff_may_be_customers: false,
+            levels: Levels::default(),
             mapping: None,
             command: String::from("import"),
             passed: PassOver::default(),
+            accounts: Accounts::default(),
         }
     }
 }

@@ -544,7 +544,7 @@ impl Feed {
             finding.record = Some(id.clone());
             finding.origin = Some(row.origin.clone());
         }
-        Converted::Ready(Box::new(Mapped { conversation, findings, rules: Vec::new() }))
+        Converted::Ready(Box::new(Mapped { conversation, findings, rules: Vec::new(), lines: Vec::new() }))
     }
 }
 

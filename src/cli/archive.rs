@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use foxferry::fetch::Cache;
-use foxferry::finding::codes;
+use foxferry::finding::{Levels, codes};
 use foxferry::input::{Input, InputError, Unpacking};
 use foxferry::mapping::Mapping;
 use foxferry::pipeline::{self, Selection};
 use foxferry::record::Oddity;
-use foxferry::report::{Event, Reporter};
+use foxferry::report::{Event, Reporter, Summary};
 use foxferry::source::contacts::Contacts;
 use foxferry::source::{self, Order, Reader, Reading, Shape, Source, SourceError, records};
 
@@ -18,7 +18,7 @@ use crate::cli::exit::{self, Exit, Failure};
 use crate::cli::identity;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::screen::Screen;
-use crate::cli::{ArchiveArgs, SelectionArgs, fetch, journals};
+use crate::cli::{ArchiveArgs, LevelArgs, SelectionArgs, fetch, journals, outcomes};
 
 /// Spooling less than this many bytes is nobody's concern.
 const WORTH_SAYING: u64 = 64 << 20;
@@ -94,6 +94,13 @@ impl Archive {
         } else {
             Ok(Shape::default())
         }
+    }
+
+    /// The same, with findings taken as the command line says.
+    pub fn mapping_judging(&self, args: &ArchiveArgs, levels: &LevelArgs) -> Result<Arc<Mapping>, Failure> {
+        let mut mapping = self.mapping(args)?;
+        Arc::get_mut(&mut mapping).expect("nobody else has it yet").set_levels(&levels.levels());
+        Ok(mapping)
     }
 
     /// The mapping: the operator's, or the built-in one for the format.
@@ -218,11 +225,11 @@ fn is_described(args: &ArchiveArgs) -> Result<bool, Failure> {
     Ok(mapping.source() == source::json::Json.name())
 }
 
-/// Tells what the indexing pass found out.
-pub fn announce(format: &str, reader: &Reader, reporter: &dyn Reporter) {
+/// Tells what the indexing pass found out, and counts it.
+pub fn announce(format: &str, reader: &Reader, levels: &Levels, reporter: &dyn Reporter, sums: &mut Summary) {
     reporter.event(&Event::Opened { format, records: reader.facts.records });
     for oddity in &reader.facts.oddities {
-        reporter.event(&Event::Finding(&pipeline::finding_of(oddity.clone(), None)));
+        outcomes::find(pipeline::finding_of(oddity.clone(), None), levels, reporter, sums);
     }
 }
 

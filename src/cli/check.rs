@@ -1,5 +1,6 @@
 //! `foxferry check`: the dry run.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Args;
@@ -11,13 +12,15 @@ use crate::cli::interrupt::{self, Interrupt};
 use crate::cli::report::{self, Report, ReportArgs};
 use crate::cli::screen::Screen;
 use crate::cli::survey::Survey;
-use crate::cli::{ArchiveArgs, FindingArgs, LookArgs, SelectionArgs, agents, archive, outcomes};
+use crate::cli::{ArchiveArgs, FindingArgs, LevelArgs, LookArgs, SelectionArgs, agents, archive, demo, outcomes};
 
 pub const EXAMPLES: &str = "\
 Examples:
   foxferry check samples/zendesk
   foxferry check export.json --mapping acme.toml --findings findings.jsonl
   foxferry check samples/zendesk --report report.html
+  foxferry check samples/zendesk --demo -v
+  foxferry check samples/zendesk --severity attachment-missing=warning
   foxferry check samples/zendesk --create-agents --url https://help.example.org
   foxferry check mail.mbox --only '20240105.1@example.org' -vv
 
@@ -34,6 +37,11 @@ pub struct Check {
     findings: FindingArgs,
     #[command(flatten)]
     report: ReportArgs,
+    #[command(flatten)]
+    levels: LevelArgs,
+    /// Only a few records that show every rule, every kind of finding and every extreme; `-v` says which and why
+    #[arg(long, help_heading = "Which records", conflicts_with = "only")]
+    demo: bool,
     /// List the agents whom `import --create-agents` would create; with `--url`, only those the target lacks
     #[arg(long, help_heading = "People")]
     create_agents: bool,
@@ -58,26 +66,29 @@ fn go(args: &Check, screen: &Screen, report: &Report) -> Result<Exit, Failure> {
     let interrupt = Interrupt::listen(&runtime, leave_at_the_second)?;
     let directory = if args.create_agents { args.target.directory(&runtime)? } else { None };
     let archive = archive::Archive::open(&args.archive, screen, &interrupt)?;
-    let mapping = archive.mapping(&args.archive)?;
+    let mapping = archive.mapping_judging(&args.archive, &args.levels)?;
     report.about(|about| {
         report::add_mapping(about, &mapping);
         report::add_options(about, &args.archive, Some(&args.selection));
     });
     let listeners = screen.listeners_with(&args.findings, report.listener())?;
     let reporter = &*listeners.reporter;
-    let mut reader = archive.read(mapping.shape(), args.selection.order, None, reporter, &interrupt)?;
+    let read = || archive.read(mapping.shape(), args.selection.order, None, reporter, &interrupt);
+    let selection = archive::selection(&args.selection);
+    let selection = match args.demo {
+        true => demo::select(pipeline::spawn(read()?, Arc::clone(&mapping), selection), &interrupt, screen)?,
+        false => selection,
+    };
+    let mut reader = read()?;
     if let Some(report) = report.listener() {
         reader = report.watch(reader, report::head_of(&archive));
     }
     listeners.terminal.expect(archive::most_records(&args.selection));
-    archive::announce(archive.source.name(), &reader, reporter);
     let mut sums = Summary::default();
-    for oddity in &reader.facts.oddities {
-        outcomes::count_finding(foxferry::finding::severity_of(oddity.code), &mut sums);
-    }
+    archive::announce(archive.source.name(), &reader, mapping.levels(), reporter, &mut sums);
     let names = mapping.names();
     let mut survey = Survey::default();
-    let mut flow = pipeline::spawn(reader, mapping, archive::selection(&args.selection));
+    let mut flow = pipeline::spawn_accounting(reader, mapping, selection);
     while let Some(converted) = flow.records.blocking_recv() {
         outcomes::tell(&converted, reporter, &mut sums);
         if args.create_agents {
@@ -90,11 +101,13 @@ fn go(args: &Check, screen: &Screen, report: &Report) -> Result<Exit, Failure> {
     }
     drop(flow.records);
     flow.crew.join();
+    flow.accounts.sum(|account| reporter.event(&Event::Accounted(account)));
     sums.seconds = begun.elapsed().as_secs_f64();
     reporter.event(&Event::Finished(&sums));
     listeners.finish()?;
     let counts = listeners.tally.counts();
     screen.show_findings(&counts);
+    flow.accounts.sum(|account| screen.show_account(account));
     if args.create_agents {
         agents::list(&survey, &names, directory.as_ref(), screen);
     }

@@ -11,7 +11,7 @@ use foxferry::journal::{Identity, Journal};
 use foxferry::mapping::Mapping;
 use foxferry::pipeline;
 use foxferry::report::html::{About, HtmlReport};
-use foxferry::report::{Event, Reporter};
+use foxferry::report::{Event, Reporter, Summary};
 use foxferry::sandbox::{self, Sandbox};
 use foxferry::source::Reader;
 use foxferry::upload::{self, Stop, UploadError};
@@ -24,7 +24,9 @@ use crate::cli::report::{self, Report, ReportArgs};
 use crate::cli::screen::{Listeners, Screen};
 use crate::cli::settings::{self, Destination};
 use crate::cli::survey::Survey;
-use crate::cli::{ArchiveArgs, FindingArgs, SelectionArgs, TargetArgs, agents, browse, journals, outcomes, people};
+use crate::cli::{
+    ArchiveArgs, FindingArgs, LevelArgs, SelectionArgs, TargetArgs, agents, browse, demo, journals, outcomes, people,
+};
 
 pub const EXAMPLES: &str = "\
 Examples:
@@ -32,6 +34,7 @@ Examples:
   foxferry import samples/zendesk --sandbox --open
   foxferry import export.json --url https://help.example.org --key-file key.txt
   foxferry import mail.mbox --url https://help.example.org --mapping acme.toml --since 2022-01-01
+  foxferry import export.json --url https://help.example.org --demo
   foxferry import export.json --url https://help.example.org --limit 20 --rate 2
   foxferry import export.json --url https://help.example.org --report import.html
   foxferry import export.json --url https://help.example.org --window 20:00-06:00
@@ -57,6 +60,8 @@ pub struct Import {
     findings: FindingArgs,
     #[command(flatten)]
     report: ReportArgs,
+    #[command(flatten)]
+    levels: LevelArgs,
     /// Send nothing if a field or value is neither mapped nor ignored, or a finding is an error
     #[arg(long, help_heading = "Findings")]
     strict: bool,
@@ -74,6 +79,9 @@ pub struct Import {
     /// Make customers of the people whom the archive lists, and send no conversations; the sums are in people
     #[arg(long, help_heading = "People", conflicts_with_all = ["since", "until", "order", "strict", "create_agents"])]
     people_only: bool,
+    /// Send only a few records that show every rule, every kind of finding and every extreme; a later run without it sends the rest
+    #[arg(long, help_heading = "Which records", conflicts_with_all = ["only", "people_only"])]
+    demo: bool,
     /// Create users for agents whom the target lacks, without any mail; access to mailboxes is given by hand
     #[arg(long, help_heading = "People")]
     create_agents: bool,
@@ -122,7 +130,7 @@ fn go(args: &Import, destination: Destination, screen: &Screen, report: &Report)
     let asked = stop.clone();
     let interrupt = Interrupt::listen(&runtime, move |times| if times == 1 { asked.ask() } else { asked.now() })?;
     let archive = Archive::open(&args.archive, screen, &interrupt)?;
-    let mapping = archive.mapping(&args.archive)?;
+    let mapping = archive.mapping_judging(&args.archive, &args.levels)?;
     let listeners = screen.listeners_with(&args.findings, report.listener())?;
     // Kept to the end: a rehearsal leaves nothing behind.
     let rehearsal = match (&destination, &args.journal) {
@@ -305,29 +313,39 @@ impl Run<'_> {
         }
         let reporter = &self.listeners.reporter;
         self.listeners.terminal.expect(archive::most_records(&self.args.selection));
-        archive::announce(self.archive.source.name(), &reader, &**reporter);
+        let mut before = Summary::default();
+        let levels = self.mapping.levels();
+        archive::announce(self.archive.source.name(), &reader, levels, &**reporter, &mut before);
         if announced.is_err() {
             let message =
                 format!("another import on this machine is writing to {} with another journal", client.shown_url());
-            reporter.event(&Event::Finding(&Finding::new(codes::TARGET_SHARED, message)));
+            outcomes::find(Finding::new(codes::TARGET_SHARED, message), levels, &**reporter, &mut before);
         }
         if let Some(only) = directory.only_mailbox().filter(|_| self.mapping.names().mailboxes.is_empty()) {
             let message = format!("no rule names a mailbox; the target's only one, `{}`, is used", only.mailbox.email);
-            reporter.event(&Event::Finding(&Finding::new(codes::MAP_DEFAULT_MAILBOX, message)));
+            outcomes::find(Finding::new(codes::MAP_DEFAULT_MAILBOX, message), levels, &**reporter, &mut before);
         }
         if sandbox.is_none() {
             self.warn_of_automation();
         }
-        let selection = archive::selection(&self.args.selection);
+        let wanted = archive::selection(&self.args.selection);
+        let selection = match self.args.demo {
+            true => {
+                let everything = pipeline::spawn(self.read()?, Arc::clone(&self.mapping), wanted);
+                demo::select(everything, &self.interrupt, self.screen)?
+            }
+            false => wanted,
+        };
+        let total = match self.args.demo {
+            true => Some(selection.only.len() as u64),
+            false => archive::expected_records(&self.args.selection, records),
+        };
         self.runtime
             .block_on(pipeline::passing::prepare(&reader.passing, &journal, &selection))
             .map_err(|error| journals::failure_of(&error))?;
-        let flow = pipeline::spawn(reader, Arc::clone(&self.mapping), selection);
-        let options = upload::Options {
-            total: archive::expected_records(&self.args.selection, records),
-            passed: flow.passed,
-            ..self.upload_options()
-        };
+        let flow = pipeline::spawn_accounting(reader, Arc::clone(&self.mapping), selection);
+        let options =
+            upload::Options { accounts: flow.accounts.clone(), total, passed: flow.passed, ..self.upload_options() };
         let sent = self.runtime.block_on(upload::run(
             flow.records,
             client,
@@ -340,7 +358,9 @@ impl Run<'_> {
         flow.crew.join();
         let sums = sent.map_err(|error| failure_of(&error))?;
         self.listeners.finish()?;
-        outcomes::close(self.screen, &self.listeners, &sums, sandbox)
+        let ended = outcomes::close(self.screen, &self.listeners, &sums, sandbox);
+        flow.accounts.sum(|account| self.screen.show_account(account));
+        ended
     }
 
     /// The API has no list of webhooks and none of workflows (`freescout-behaviour.md`, section 11), so that it is said to
@@ -366,6 +386,7 @@ impl Run<'_> {
             has_marker: !self.args.no_marker,
             appends_messages: self.args.append == Append::Messages,
             staff_may_be_customers: self.mapping.lets_staff_be_customers(),
+            levels: self.mapping.levels().clone(),
             mapping: Some(self.mapping.hash()),
             command: self.command(),
             ..defaults

@@ -6,9 +6,11 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use foxferry::finding::Levels;
 use foxferry::init::draft::{self, ColumnNote, Draft};
 use foxferry::init::{Census, Inventory, Matches};
 use foxferry::mapping::Mapping;
+use foxferry::report::Summary;
 use foxferry::roster;
 use foxferry::source::{Order, Reading, Shape, csv};
 
@@ -160,7 +162,7 @@ impl Work<'_> {
     fn survey(&self, base: &Mapping) -> Result<(Inventory, Census), Failure> {
         let terminal = self.screen.terminal();
         let reader = self.archive.read(&self.shape, Order::Archive, None, &*terminal, self.interrupt)?;
-        archive::announce(self.archive.source.name(), &reader, &*terminal);
+        archive::announce(self.archive.source.name(), &reader, &Levels::default(), &*terminal, &mut Summary::default());
         let (mut inventory, mut census) = (Inventory::default(), Census::default());
         for item in reader {
             match item {

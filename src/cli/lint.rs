@@ -4,10 +4,10 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
-use foxferry::finding::Severity;
+use foxferry::finding::{Levels, Severity};
 use foxferry::freescout::Directory;
 use foxferry::mapping::{Converted, Lint as Examination, Notice};
-use foxferry::report::{Event, Outcome, Reporter as _};
+use foxferry::report::{Event, Outcome, Reporter as _, Summary};
 use foxferry::source::Order;
 use serde_json::{Value, json};
 
@@ -160,7 +160,7 @@ fn read(
     let mapping = archive.mapping(&archive_args)?;
     let terminal = screen.terminal();
     let reader = archive.read(mapping.shape(), Order::Archive, None, &*terminal, interrupt)?;
-    archive::announce(archive.source.name(), &reader, &*terminal);
+    archive::announce(archive.source.name(), &reader, &Levels::default(), &*terminal, &mut Summary::default());
     for record in reader {
         if interrupt.is_asked() {
             break;

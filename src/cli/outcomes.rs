@@ -1,6 +1,6 @@
 //! What became of records: told to the listeners before sending, and summed up on the screen at the end of a run.
 
-use foxferry::finding::{Finding, Severity};
+use foxferry::finding::{Finding, Levels};
 use foxferry::mapping::Converted;
 use foxferry::record::{Origin, RecordId};
 use foxferry::report::{Event, Outcome, Reporter, Summary};
@@ -22,16 +22,19 @@ pub fn tell(converted: &Converted, reporter: &dyn Reporter, sums: &mut Summary) 
             Converted::Rejected(it) => (&it.findings, &it.id, &it.origin, Outcome::Rejected, Some(&it.reason)),
         };
     for finding in findings {
-        count_finding(finding.severity, sums);
+        sums.findings[finding.severity as usize] += 1;
         reporter.event(&Event::Finding(finding));
     }
     sums.count(outcome);
     reporter.event(&Event::Outcome { record, origin, outcome, conversation: None, reason, is_from_before: false });
 }
 
-/// Adds a finding to the sums.
-pub fn count_finding(severity: Severity, sums: &mut Summary) {
-    sums.findings[severity as usize] += 1;
+/// Tells one finding that is about no record, as it is to be taken, and counts it.
+pub fn find(finding: Finding, levels: &Levels, reporter: &dyn Reporter, sums: &mut Summary) {
+    if let Some(finding) = levels.judged(finding) {
+        sums.findings[finding.severity as usize] += 1;
+        reporter.event(&Event::Finding(&finding));
+    }
 }
 
 /// Shows what was noticed and the sums.

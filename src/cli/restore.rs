@@ -24,7 +24,7 @@ use crate::cli::identity::IdentityArgs;
 use crate::cli::interrupt::{self, Interrupt};
 use crate::cli::screen::{Listeners, Screen, shortened};
 use crate::cli::settings::{self, Destination};
-use crate::cli::{FindingArgs, SelectionArgs, TargetArgs, archive, backup, browse, import, journals, outcomes};
+use crate::cli::{FindingArgs, LevelArgs, SelectionArgs, TargetArgs, archive, backup, browse, import, journals, outcomes};
 
 pub const EXAMPLES: &str = "\
 Examples:
@@ -59,6 +59,8 @@ pub struct Restore {
     selection: SelectionArgs,
     #[command(flatten)]
     findings: FindingArgs,
+    #[command(flatten)]
+    levels: LevelArgs,
     /// Put conversations of mailbox OLD into mailbox NEW; each is an address or name; can be repeated
     #[arg(long, value_name = "OLD=NEW", value_parser = renaming)]
     mailbox_map: Vec<(String, String)>,
@@ -231,6 +233,7 @@ impl Run<'_> {
             window: self.args.target.window.clone(),
             settle: settle.map_or(defaults.settle, Duration::from_secs_f64),
             sweep_after: settle.map_or(defaults.sweep_after, |settle| Duration::from_secs_f64(6.0 * settle)),
+            levels: self.args.levels.levels(),
             command: format!("restore {} --snapshot {}", self.args.dir.display(), restoration.snapshot().name()),
             ..defaults
         };

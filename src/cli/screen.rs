@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 
+use foxferry::mapping::account::{Account, Fate};
 use foxferry::report::Reporter;
 use foxferry::report::chorus::Chorus;
 pub use foxferry::report::figures::{counted, shortened};
@@ -18,6 +19,9 @@ use crate::cli::{Common, FindingArgs};
 
 /// How many fields of a kind of finding are named on the screen.
 const SHOWN_FIELDS: usize = 12;
+
+/// How many lost fields are named; a report and `--json` have all.
+const SHOWN_LOST: usize = 20;
 
 /// How much to show and where.
 pub struct Screen {
@@ -117,6 +121,13 @@ impl Screen {
         let _ = anstream::stderr().write_all(findings_text(counts).as_bytes());
     }
 
+    /// Which fields are accounted for, to stderr; the lost ones by name.
+    pub fn show_account(&self, account: &Account) {
+        if !self.is_quiet && account.records() > 0 {
+            let _ = anstream::stderr().write_all(account_text(account).as_bytes());
+        }
+    }
+
     /// The last line of a run, which adds up; as JSON the reporter has said it already.
     pub fn show_sums(&self, summary: &Summary) -> Result<(), Failure> {
         if !self.is_json {
@@ -181,6 +192,37 @@ fn findings_text(counts: &Counts) -> String {
             let _ = writeln!(text, "    {}", fields_text(kind));
         }
         show_samples(&mut text, kind, dim);
+    }
+    text
+}
+
+/// How many fields are accounted for, and what the others hold.
+fn account_text(account: &Account) -> String {
+    use std::fmt::Write as _;
+
+    let [used, ignored, lost] = account.counts();
+    let error = anstyle::AnsiColor::Red.on_default();
+    let mut text = format!("fields: {used} used, {ignored} ignored with a reason, {lost} lost\n");
+    let mut fields: Vec<_> = account.fields().filter(|(_, field)| field.fate == Fate::Lost).collect();
+    fields.sort_by_key(|(path, field)| (std::cmp::Reverse(field.records), *path));
+    for (path, field) in fields.iter().take(SHOWN_LOST) {
+        let about = if field.distinct.is_estimate() { "about " } else { "" };
+        let values: Vec<String> = field
+            .values
+            .most_frequent()
+            .into_iter()
+            .take(SHOWN_FIELDS)
+            .map(|(value, count)| format!("{} {count}", shortened(value)))
+            .collect();
+        let values = if values.is_empty() { field.sample.clone() } else { values.join(", ") };
+        let place = field.origin.as_ref().map(|origin| format!("; first at {origin}")).unwrap_or_default();
+        let records = counted(field.records, "record");
+        let distinct = counted(field.distinct.count(), "value");
+        let line = shortened(&format!("{path}: {records}, {about}{distinct}: {values}{place}"));
+        let _ = writeln!(text, "    {error}lost{error:#} {line}");
+    }
+    if fields.len() > SHOWN_LOST {
+        let _ = writeln!(text, "    … and {} more", fields.len() - SHOWN_LOST);
     }
     text
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use foxferry::conversation::{Author, Conversation, UserRef};
-use foxferry::finding::{Severity, codes};
+use foxferry::finding::Severity;
 use foxferry::mapping::{Converted, Names};
 use foxferry::pipeline::Flow;
 use foxferry::sandbox::{Fixture, FixtureField};
@@ -65,8 +65,7 @@ impl Survey {
             Converted::Rejected(rejected) => &rejected.findings,
         };
         for finding in findings {
-            let is_uncovered = [codes::MAP_LOST_FIELD, codes::MAP_UNMAPPED_VALUE].contains(&finding.code);
-            if is_uncovered || finding.severity == Severity::Error {
+            if finding.severity == Severity::Error {
                 let sample = || (0, foxferry::report::tally::Sample::of(finding).to_string());
                 self.lost.entry(finding.code).or_insert_with(sample).0 += 1;
             }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::account::Account;
 use super::expression::{self, Context};
 use super::lint::Mark;
 use super::people;
@@ -29,6 +30,8 @@ pub(super) struct Notes {
     pub rules: Vec<Arc<str>>,
     /// For lint: which rules of which it asks were used.
     pub used: Vec<Mark>,
+    /// What became of fields and values, where somebody wants to know.
+    pub account: Option<Account>,
 }
 
 impl Notes {
@@ -47,6 +50,12 @@ impl Notes {
     pub(super) fn fired_as(&mut self, rule: &str) {
         if !self.rules.iter().any(|known| &**known == rule) {
             self.rules.push(Arc::from(rule));
+        }
+    }
+
+    fn ruled(&mut self, rule: &Arc<str>, value: &str, became: impl FnOnce() -> Option<String>) {
+        if let Some(account) = &mut self.account {
+            account.ruled(rule, value, became());
         }
     }
 
@@ -96,16 +105,25 @@ impl<T: Clone> Rule<T> {
             Found::Text(text) => vec![text],
             Found::List(items) => items,
         };
-        let known = found.iter().find_map(|text| match &self.table {
-            Some(table) => table.find(text).map(|(value, mark)| {
-                notes.used.push(mark);
-                value.clone()
-            }),
-            None => parse(text.trim()),
+        let known = found.iter().find_map(|text| {
+            let value = match &self.table {
+                Some(table) => {
+                    let (value, mark) = table.find(text)?;
+                    notes.used.push(mark);
+                    value.clone()
+                }
+                None => parse(text.trim())?,
+            };
+            // Without a table a value becomes itself, and is no news.
+            if self.table.is_some() {
+                notes.ruled(&self.name, text, || Some(show(&value)));
+            }
+            Some(value)
         });
         if known.is_some() {
             notes.fired(&self.name);
         } else if let Some(first) = found.first() {
+            notes.ruled(&self.name, first, || None);
             let place = if self.table.is_some() { "in no table" } else { "not a value that FreeScout knows" };
             let default =
                 self.default.as_ref().map_or_else(|| "nothing".to_owned(), |value| format!("`{}`", show(value)));
@@ -168,6 +186,9 @@ pub(super) fn convert_noting(rules: &Rules, record: Record, notes: &mut Notes) -
     let assignee = assignee(rules, &context, notes);
     let tags = tags(rules, &context, notes);
     let fields = fields(rules, &rules.fields, &context, notes);
+    if let Some(account) = &mut notes.account {
+        rules.coverage.enter(&record, account);
+    }
     for path in rules.coverage.lost(&record) {
         notes.note_in(codes::MAP_LOST_FIELD, path, "the field is neither mapped nor ignored");
     }
@@ -199,7 +220,8 @@ pub(super) fn convert_noting(rules: &Rules, record: Record, notes: &mut Notes) -
         fields,
     };
     let findings = about(&conversation.id, &conversation.origin, std::mem::take(&mut notes.findings));
-    Converted::Ready(Box::new(Mapped { conversation, findings, rules: std::mem::take(&mut notes.rules) }))
+    let rules = std::mem::take(&mut notes.rules);
+    Converted::Ready(Box::new(Mapped { conversation, findings, rules, lines: notes.used.clone() }))
 }
 
 fn about(id: &RecordId, origin: &Origin, findings: Vec<Finding>) -> Vec<Finding> {

@@ -1,12 +1,14 @@
-//! The account of fields: what is neither used by a rule nor ignored with a reason is lost.
+//! Which fields are accounted for: what is neither used by a rule nor ignored with a reason is lost.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use serde_json::{Map, Value};
 
+use super::account::{Account, Fate, Seen};
 use super::lint::Mark;
-use crate::record::Record;
+use crate::record::{Person, Record};
 
 /// A record of a hostile or strange archive may have thousands of fields; more are not listed.
 const MOST_LOST: usize = 50;
@@ -20,26 +22,40 @@ pub(super) struct Coverage {
     used: Node,
     ignored: GlobSet,
     /// Of each pattern in `ignored`.
-    marks: Vec<Mark>,
+    reasons: Vec<Reason>,
+}
+
+/// An `[ignore]` line.
+#[derive(Debug, Clone)]
+struct Reason {
+    mark: Mark,
+    text: Arc<str>,
 }
 
 #[derive(Debug, Default)]
 struct Node {
     /// Whether this field and all below it are accounted for.
     is_covered: bool,
-    /// The `[ignore]` line that says so.
-    mark: Option<Mark>,
+    /// The `[ignore]` line that says so; `None`: a rule uses it.
+    reason: Option<Reason>,
     below: HashMap<String, Node>,
 }
 
 impl Node {
-    fn cover<'p>(&mut self, path: impl Iterator<Item = &'p str>, mark: Option<Mark>) {
+    fn cover<'p>(&mut self, path: impl Iterator<Item = &'p str>, reason: Option<&Reason>) {
         let mut node = self;
         for step in path {
             node = node.below.entry(step.to_owned()).or_default();
         }
         node.is_covered = true;
-        node.mark = node.mark.or(mark);
+        if node.reason.is_none() {
+            node.reason = reason.cloned();
+        }
+    }
+
+    /// What stands for `key` below this node; a covered node stands for all below it.
+    fn at(&self, key: &str) -> Option<&Self> {
+        if self.is_covered { Some(self) } else { self.below.get(key).or_else(|| self.below.get("*")) }
     }
 }
 
@@ -47,7 +63,7 @@ impl Node {
 #[derive(Debug, Default)]
 pub(super) struct CoverageBuilder {
     used: Node,
-    ignored: Vec<(globset::Glob, Mark)>,
+    ignored: Vec<(globset::Glob, Reason)>,
 }
 
 impl CoverageBuilder {
@@ -76,25 +92,26 @@ impl CoverageBuilder {
         }
     }
 
-    /// An `[ignore]` pattern. A pattern that covers an object covers all below it.
-    pub(super) fn ignore(&mut self, pattern: &str, mark: Mark) -> Result<(), globset::Error> {
+    /// An `[ignore]` pattern with its reason. A pattern that covers an object covers all below it.
+    pub(super) fn ignore(&mut self, pattern: &str, reason: &str, mark: Mark) -> Result<(), globset::Error> {
         let glob = GlobBuilder::new(pattern).build()?;
+        let reason = Reason { mark, text: Arc::from(reason) };
         match alternatives(pattern) {
             // Names are looked up much faster than patterns are tried.
-            Some(names) => names.iter().for_each(|name| self.used.cover(name.split('.'), Some(mark))),
-            None => self.ignored.push((glob, mark)),
+            Some(names) => names.iter().for_each(|name| self.used.cover(name.split('.'), Some(&reason))),
+            None => self.ignored.push((glob, reason)),
         }
         Ok(())
     }
 
     pub(super) fn build(self) -> Result<Coverage, globset::Error> {
         let mut set = GlobSetBuilder::new();
-        let mut marks = Vec::new();
-        for (glob, mark) in self.ignored {
+        let mut reasons = Vec::new();
+        for (glob, reason) in self.ignored {
             set.add(glob);
-            marks.push(mark);
+            reasons.push(reason);
         }
-        Ok(Coverage { used: self.used, ignored: set.build()?, marks })
+        Ok(Coverage { used: self.used, ignored: set.build()?, reasons })
     }
 }
 
@@ -109,103 +126,112 @@ fn alternatives(pattern: &str) -> Option<Vec<String>> {
     is_plain.then(|| inner.split(',').map(|name| format!("{before}{name}{after}")).collect())
 }
 
+/// Why a value is accounted for, or that it is not.
+#[derive(Debug, Clone, Copy)]
+enum Verdict<'c> {
+    Used,
+    /// By the `[ignore]` line of its name.
+    Ignored(&'c Reason),
+    /// By one pattern of `[ignore]` or more.
+    Pattern,
+    Lost,
+}
+
 impl Coverage {
     /// The paths of a record's values that no rule uses and no pattern ignores, each once, ids as `*`.
     pub(super) fn lost(&self, record: &Record) -> Vec<String> {
-        let mut lost = Vec::new();
-        let mut path = String::new();
-        self.walk(&record.fields, Some(&self.used), &mut path, &mut lost, 0);
-        let below = |name: &str| self.used.below.get(name);
-        let entry = below("entry");
-        let person = below("person");
-        let mut people = |fields: &Map<String, Value>, lost: &mut Vec<String>| {
-            if !fields.is_empty() {
-                path.clear();
-                path.push_str("person");
-                self.walk(fields, person, &mut path, lost, 0);
+        let mut lost: Vec<String> = Vec::new();
+        self.visit(record, &mut |path, _, verdict| {
+            let is_lost = matches!(verdict, Verdict::Lost);
+            if is_lost && lost.len() < MOST_LOST && !lost.iter().any(|known| known == path) {
+                lost.push(path.to_owned());
             }
-        };
-        for one in record.requester.iter().chain(&record.assignee) {
-            people(&one.fields, &mut lost);
-        }
-        for one in record.entries.iter().filter_map(|entry| entry.author.as_ref()) {
-            people(&one.fields, &mut lost);
-        }
-        for one in &record.entries {
-            if !one.fields.is_empty() {
-                path.clear();
-                path.push_str("entry");
-                self.walk(&one.fields, entry, &mut path, &mut lost, 0);
-            }
-        }
+        });
         lost
+    }
+
+    /// Enters the record's values into the account.
+    pub(super) fn enter(&self, record: &Record, account: &mut Account) {
+        account.begin(&record.origin);
+        self.visit(record, &mut |path, seen, verdict| {
+            let fate = match verdict {
+                Verdict::Used => Fate::Used,
+                Verdict::Ignored(reason) => Fate::Ignored(Arc::clone(&reason.text)),
+                Verdict::Pattern => self.pattern(path).map_or(Fate::Used, |reason| Fate::Ignored(reason.text.clone())),
+                Verdict::Lost => Fate::Lost,
+            };
+            account.field(path, seen, fate);
+        });
     }
 
     /// The `[ignore]` lines that this record needs. For lint, which asks for all of them and has time.
     pub(super) fn ignoring(&self, record: &Record) -> Vec<Mark> {
         let mut marks = Vec::new();
-        let below = |name: &str| self.used.below.get(name);
-        self.mark(&record.fields, Some(&self.used), "", &mut marks, 0);
-        let authors = record.entries.iter().filter_map(|entry| entry.author.as_ref());
-        for person in record.requester.iter().chain(&record.assignee).chain(authors) {
-            self.mark(&person.fields, below("person"), "person.", &mut marks, 0);
-        }
-        for entry in &record.entries {
-            self.mark(&entry.fields, below("entry"), "entry.", &mut marks, 0);
-        }
+        self.visit(record, &mut |path, _, verdict| match verdict {
+            Verdict::Ignored(reason) => marks.push(reason.mark),
+            Verdict::Pattern => {
+                marks.extend(self.ignored.matches(path).into_iter().map(|index| self.reasons[index].mark));
+            }
+            Verdict::Used | Verdict::Lost => {}
+        });
         marks
     }
 
-    fn mark(
-        &self,
-        fields: &Map<String, Value>,
-        node: Option<&Node>,
-        before: &str,
-        marks: &mut Vec<Mark>,
-        depth: usize,
-    ) {
-        if let Some(node) = node.filter(|node| node.is_covered) {
-            marks.extend(node.mark.filter(|_| !fields.values().all(says_nothing)));
-            return;
+    fn pattern(&self, path: &str) -> Option<&Reason> {
+        self.ignored.matches(path).first().map(|&index| &self.reasons[index])
+    }
+
+    /// Goes over everything that a record says, blank values aside.
+    fn visit<'r>(&self, record: &'r Record, visit: &mut impl FnMut(&str, Seen<'r>, Verdict<'_>)) {
+        // These need a rule; what else records have of their own always has a place in a conversation.
+        let of_own = [
+            ("status", record.status.as_deref()),
+            ("channel", record.channel.as_deref()),
+            ("url", record.url.as_deref()),
+        ];
+        let said =
+            of_own.into_iter().filter_map(|(name, text)| Some((name, text.filter(|text| !text.trim().is_empty())?)));
+        for (name, text) in said {
+            visit(name, Seen::Text(text), self.verdict_of(name));
         }
-        for (key, value) in fields {
-            if says_nothing(value) {
-                continue;
-            }
-            let below = node.and_then(|node| node.below.get(key).or_else(|| node.below.get("*")));
-            if let Some(below) = below.filter(|below| below.is_covered) {
-                marks.extend(below.mark);
-                continue;
-            }
-            let path = format!("{before}{}", if is_id(key) { "*" } else { key });
-            let matching = self.ignored.matches(&path);
-            if !matching.is_empty() {
-                marks.extend(matching.into_iter().map(|index| self.marks[index]));
-            } else if let Value::Object(inner) = value
-                && depth < DEEPEST
-            {
-                self.mark(inner, below, &format!("{path}."), marks, depth + 1);
-            }
+        for tag in &record.tags {
+            visit("tags", Seen::Text(tag), self.verdict_of("tags"));
+        }
+        let mut path = String::new();
+        self.fields(&record.fields, Some(&self.used), &mut path, visit, 0);
+        let (entry, person) = (self.used.at("entry"), self.used.at("person"));
+        let authors = record.entries.iter().filter_map(|entry| entry.author.as_ref());
+        let people = record.requester.iter().chain(&record.assignee).chain(authors);
+        for Person { fields, .. } in people.filter(|person| !person.fields.is_empty()) {
+            "person".clone_into(&mut path);
+            self.fields(fields, person, &mut path, visit, 0);
+        }
+        for one in record.entries.iter().filter(|entry| !entry.fields.is_empty()) {
+            "entry".clone_into(&mut path);
+            self.fields(&one.fields, entry, &mut path, visit, 0);
         }
     }
 
-    fn walk(
+    fn verdict_of(&self, name: &str) -> Verdict<'_> {
+        // Not by `fields`, of which these are no part.
+        match self.used.below.get(name).filter(|node| node.is_covered) {
+            Some(Node { reason: Some(reason), .. }) => Verdict::Ignored(reason),
+            Some(_) => Verdict::Used,
+            None if self.ignored.is_match(name) => Verdict::Pattern,
+            None => Verdict::Lost,
+        }
+    }
+
+    fn fields<'r>(
         &self,
-        fields: &Map<String, Value>,
+        fields: &'r Map<String, Value>,
         node: Option<&Node>,
         path: &mut String,
-        lost: &mut Vec<String>,
+        visit: &mut impl FnMut(&str, Seen<'r>, Verdict<'_>),
         depth: usize,
     ) {
-        if node.is_some_and(|node| node.is_covered) {
-            return;
-        }
         for (key, value) in fields {
-            if lost.len() >= MOST_LOST || says_nothing(value) {
-                continue;
-            }
-            let below = node.and_then(|node| node.below.get(key).or_else(|| node.below.get("*")));
-            if below.is_some_and(|below| below.is_covered) {
+            if says_nothing(value) {
                 continue;
             }
             let length = path.len();
@@ -213,12 +239,15 @@ impl Coverage {
                 path.push('.');
             }
             path.push_str(if is_id(key) { "*" } else { key });
-            if !self.ignored.is_match(path.as_str()) {
-                match value {
-                    Value::Object(inner) if depth < DEEPEST => self.walk(inner, below, path, lost, depth + 1),
-                    _ if lost.iter().any(|known| known == path) => {}
-                    _ => lost.push(path.clone()),
+            let below = node.and_then(|node| node.at(key));
+            match (below.filter(|below| below.is_covered), value) {
+                (Some(Node { reason: Some(reason), .. }), _) => {
+                    visit(path, Seen::Value(value), Verdict::Ignored(reason));
                 }
+                (Some(_), _) => visit(path, Seen::Value(value), Verdict::Used),
+                (None, _) if self.ignored.is_match(path.as_str()) => visit(path, Seen::Value(value), Verdict::Pattern),
+                (None, Value::Object(inner)) if depth < DEEPEST => self.fields(inner, below, path, visit, depth + 1),
+                (None, _) => visit(path, Seen::Value(value), Verdict::Lost),
             }
             path.truncate(length);
         }

@@ -22,6 +22,7 @@ use super::rules::{
 use super::structure::{self, entry, get};
 use super::{Names, Value, people, vocabulary};
 use crate::conversation::{Kind, Status, ThreadKind};
+use crate::finding::Levels;
 use crate::source::{SOURCES, Shape};
 
 /// The only version of the language so far.
@@ -38,6 +39,7 @@ pub(super) struct Loaded {
     pub rules: Rules,
     /// Of the table of people, if there is one.
     pub roster: Option<blake3::Hash>,
+    pub levels: Levels,
 }
 
 /// What a file is read for.
@@ -129,7 +131,7 @@ impl Loader<'_> {
         get(table, key).and_then(|value| value.get_ref().as_bool()).unwrap_or(default)
     }
 
-    fn section<'a, 'i>(&self, root: &'a DeTable<'i>, name: &str) -> Option<&'a DeTable<'i>> {
+    pub(super) fn section<'a, 'i>(&self, root: &'a DeTable<'i>, name: &str) -> Option<&'a DeTable<'i>> {
         get(root, name)?.get_ref().as_table()
     }
 
@@ -398,7 +400,8 @@ impl Loader<'_> {
             notes,
             coverage,
         };
-        Some(Loaded { source: source?, shape, names, rules, roster })
+        let levels = self.levels(root);
+        Some(Loaded { source: source?, shape, names, rules, roster, levels })
     }
 
     fn version(&mut self, root: &DeTable<'_>) {
@@ -672,7 +675,11 @@ impl Loader<'_> {
             add: Vec::new(),
             drop: globset::GlobSet::empty(),
         };
-        let Some(table) = self.section(root, "tags") else { return tags };
+        let table = self.section(root, "tags");
+        if table.is_none_or(|table| get(table, "from").is_none()) {
+            self.coverage.used(&["tags".to_owned()]);
+        }
+        let Some(table) = table else { return tags };
         if let Some(from) = get(table, "from") {
             tags.from = match from.get_ref() {
                 DeValue::Array(items) => items.iter().filter_map(|item| self.tag_rule(item)).collect(),
@@ -881,7 +888,7 @@ impl Loader<'_> {
                 DeValue::String(reason) => {
                     self.reason(reason, value.span());
                     let mark = self.mark(key.span(), "this path is one of");
-                    if let Err(error) = self.coverage.ignore(&pattern, mark) {
+                    if let Err(error) = self.coverage.ignore(&pattern, reason, mark) {
                         self.fault(key.span(), format!("not a pattern: {}", error.kind()), None);
                     }
                 }

@@ -2,6 +2,7 @@
 
 use super::vocabulary;
 use crate::conversation::{Kind, Status, ThreadKind};
+use crate::finding::LEVELS;
 
 /// A key, the form of its value, and what it is for.
 #[derive(Debug)]
@@ -118,6 +119,7 @@ pub(super) const MAPPING: &[Key] = &[
         "Records that must not be sent and that somebody has to look at",
     ),
     key("ignore", Form::Reasons, "Fields that are left behind on purpose, each with the reason"),
+    key("findings", Form::Map(&Form::Word(LEVELS)), "How kinds of finding are taken, by their codes"),
 ];
 
 const PEOPLE: &[Key] = &[

@@ -8,7 +8,11 @@ use std::sync::{Mutex, PoisonError};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::mapping::account::{Account, Fate};
 use crate::report::{Event, Outcome, Reporter, Summary};
+
+/// How many values of a field are written, the most frequent ones.
+const SHOWN_VALUES: usize = 20;
 
 /// Writes one JSON object per event and line.
 ///
@@ -92,6 +96,27 @@ enum Line<'a> {
     Stopping {
         in_flight: usize,
     },
+    Field {
+        field: &'a str,
+        fate: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<&'a str>,
+        records: u64,
+        distinct: u64,
+        distinct_is_estimate: bool,
+        values: serde_json::Map<String, serde_json::Value>,
+        sample: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        origin: Option<String>,
+    },
+    Value {
+        rule: &'a str,
+        value: &'a str,
+        fate: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        becomes: Option<&'a str>,
+        count: u64,
+    },
     Finished(&'a Summary),
 }
 
@@ -129,9 +154,42 @@ impl<W: Write + Send> Reporter for JsonLines<W> {
                 ends: progress.ends.map(to_second),
             },
             Event::Stopping { in_flight } => Line::Stopping { in_flight: *in_flight },
+            Event::Accounted(account) => return self.account(account),
             Event::Finished(summary) => Line::Finished(summary),
         };
-        let mut text = serde_json::to_vec(&line).expect("events hold nothing that JSON cannot");
+        self.write(&line);
+    }
+}
+
+impl<W: Write + Send> JsonLines<W> {
+    fn account(&self, account: &Account) {
+        for (path, field) in account.fields() {
+            let (fate, reason) = match &field.fate {
+                Fate::Used => ("used", None),
+                Fate::Ignored(reason) => ("ignored", Some(&**reason)),
+                Fate::Lost => ("lost", None),
+            };
+            let frequent = field.values.most_frequent().into_iter().take(SHOWN_VALUES);
+            self.write(&Line::Field {
+                field: path,
+                fate,
+                reason,
+                records: field.records,
+                distinct: field.distinct.count(),
+                distinct_is_estimate: field.distinct.is_estimate(),
+                values: frequent.map(|(value, count)| (value.to_owned(), count.into())).collect(),
+                sample: &field.sample,
+                origin: field.origin.as_ref().map(ToString::to_string),
+            });
+        }
+        for (rule, value, became) in account.values() {
+            let fate = if became.word.is_some() { "used" } else { "lost" };
+            self.write(&Line::Value { rule, value, fate, becomes: became.word.as_deref(), count: became.count });
+        }
+    }
+
+    fn write(&self, line: &Line<'_>) {
+        let mut text = serde_json::to_vec(line).expect("events hold nothing that JSON cannot");
         text.push(b'\n');
         let mut to = self.to.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(writer) = to.as_mut()

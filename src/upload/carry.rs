@@ -264,7 +264,7 @@ impl Carrier {
     }
 
     async fn send(&self, job: &mut Job, mapped: Mapped, open: Option<Box<OpenRecord>>) -> Result<End, Failure> {
-        let Mapped { mut conversation, mut findings, rules } = mapped;
+        let Mapped { mut conversation, mut findings, rules, .. } = mapped;
         if !self.line.options.staff_may_be_customers {
             findings.extend(self.staff.keep_out(&mut conversation));
         }

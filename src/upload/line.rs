@@ -156,6 +156,11 @@ impl Line {
         let ended = self.journal.end_run(self.run, &ending, text).await.map_err(UploadError::Journal);
         result?;
         ended?;
+        self.options.accounts.sum(|account| {
+            if account.records() > 0 {
+                self.reporter.event(&Event::Accounted(account));
+            }
+        });
         self.reporter.event(&Event::Finished(&sums));
         Ok(sums)
     }
@@ -277,7 +282,8 @@ impl Line {
     }
 
     /// Tells what was noticed, and has the journal count it.
-    pub(super) async fn note(&self, findings: Vec<Finding>) -> Result<(), Halt> {
+    pub(super) async fn note(&self, mut findings: Vec<Finding>) -> Result<(), Halt> {
+        self.options.levels.judge(&mut findings);
         for finding in &findings {
             self.findings[finding.severity as usize].fetch_add(1, Ordering::Relaxed);
             self.reporter.event(&Event::Finding(finding));

@@ -231,7 +231,12 @@ fn many(count: usize) -> Vec<Conversation> {
 }
 
 fn ready(conversation: Conversation) -> Converted {
-    Converted::Ready(Box::new(Mapped { conversation, findings: Vec::new(), rules: vec![Arc::from("status")] }))
+    Converted::Ready(Box::new(Mapped {
+        conversation,
+        findings: Vec::new(),
+        rules: vec![Arc::from("status")],
+        lines: Vec::new(),
+    }))
 }
 
 fn file(name: &str, bytes: &[u8]) -> Attachment {
@@ -473,6 +478,7 @@ async fn findings_of_the_mapping_are_told_and_counted() {
         conversation: conversation(1, "mark"),
         findings: vec![Finding::new(crate::finding::codes::TIME_SHIFTED, "moved by a second")],
         rules: Vec::new(),
+        lines: Vec::new(),
     };
 
     let summary = rig.try_run(vec![Converted::Ready(Box::new(mapped))], &Stop::new()).await.unwrap();

@@ -83,7 +83,7 @@ fn rules_that_no_record_of_an_archive_uses_are_named() {
     let text = "source = 'zendesk'\n[status]\nfrom = 'status'\ntable = { open = 'active', solved = 'closed' }\n[people.agents]\n'ada@example.org' = 'ada@example.org'\n'eve@example.org' = 'ada@example.org'\n[fields]\nGroup = '{{ group }}'\nPriority = '{{ priority }}'\n[[skip]]\nwhen = \"'no' in tags\"\nreason = 'x'\n[ignore]\nused = 'x'\n'via.*' = 'x'\nunused = 'x'";
     let mut lint = Lint::parse("test.toml", text);
     let fields = json!({"priority": "low", "used": 1, "via": {"source": 1}});
-    lint.see(Record { fields: fields.as_object().unwrap().clone(), ..record() });
+    lint.see(Record { fields: fields.as_object().unwrap().clone(), ..open() });
     lint.tell_unused();
     let lines: Vec<usize> = lint.notices().iter().map(|notice| notice.line).collect();
     assert_eq!(lines, [4, 7, 9, 12, 17], "{:?}", lint.notices());
