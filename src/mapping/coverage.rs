@@ -199,7 +199,8 @@ impl Coverage {
         }
         let mut path = String::new();
         self.fields(&record.fields, Some(&self.used), &mut path, visit, 0);
-        let (entry, person) = (self.used.at("entry"), self.used.at("person"));
+        // Not by `fields`: those are the record's.
+        let (entry, person) = (self.used.below.get("entry"), self.used.below.get("person"));
         let authors = record.entries.iter().filter_map(|entry| entry.author.as_ref());
         let people = record.requester.iter().chain(&record.assignee).chain(authors);
         for Person { fields, .. } in people.filter(|person| !person.fields.is_empty()) {
