@@ -51,7 +51,7 @@ fn told(report: &HtmlReport, records: u64, hostile: &str) {
     for id in 1..=records {
         let conversation = conversation(id, hostile);
         let (record, origin) = (conversation.id.clone(), conversation.origin.clone());
-        let mapped = Mapped { conversation, findings: Vec::new(), rules: Vec::new() };
+        let mapped = Mapped { conversation, findings: Vec::new(), rules: Vec::new(), lines: Vec::new() };
         report.event(&Event::Converted(&Converted::Ready(Box::new(mapped))));
         for (code, field) in [
             (codes::MAP_LOST_FIELD, "fields.x"),
