@@ -24,7 +24,9 @@ use crate::cli::identity::IdentityArgs;
 use crate::cli::interrupt::{self, Interrupt};
 use crate::cli::screen::{Listeners, Screen, shortened};
 use crate::cli::settings::{self, Destination};
-use crate::cli::{FindingArgs, LevelArgs, SelectionArgs, TargetArgs, archive, backup, browse, import, journals, outcomes};
+use crate::cli::{
+    FindingArgs, LevelArgs, SelectionArgs, TargetArgs, archive, backup, browse, import, journals, outcomes,
+};
 
 pub const EXAMPLES: &str = "\
 Examples:
