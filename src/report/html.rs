@@ -178,7 +178,11 @@ impl HtmlReport {
 
 impl Reporter for HtmlReport {
     fn event(&self, event: &Event<'_>) {
-        lock(&self.state).gathered.hear(event);
+        let mut state = lock(&self.state);
+        match event {
+            Event::Accounted(account) => state.coverage = Coverage::of(account),
+            event => state.gathered.hear(event),
+        }
     }
 }
 
