@@ -232,13 +232,8 @@ fn verdict(about: &About, gathered: &Gathered, holdings: Option<&Holdings>, endi
         return said;
     }
     said.push(match (errors, warnings) {
-        (0, 0) => "Nothing is lost or changed on the way.".to_owned(),
-        (0, _) => format!("Nothing is lost; {} of something that changes on the way.", counted(warnings, "finding")),
-        _ => format!(
-            "{} of something lost, {} of something that changes.",
-            counted(errors, "finding"),
-            grouped(warnings)
-        ),
+        (0, 0) => "There are no errors and no warnings.".to_owned(),
+        _ => format!("Errors: {}; warnings: {}.", grouped(errors), grouped(warnings)),
     });
     said
 }
@@ -734,6 +729,8 @@ fn months(title: &'static str, months: &Months) -> Option<MonthChart> {
     let ticks =
         ticks.map(|(at, (year, ..))| Tick { label: *year, left: rounded(at as f64 * 100.0 / all.len() as f64) });
     let mut ticks: Vec<Tick> = ticks.collect();
+    // At the right edge there is no room for one.
+    ticks.retain(|tick| tick.left < 92.0);
     // The first year's label would be run over by the second's if only its last months are there.
     if ticks.len() > 1 && ticks[1].left < 9.0 {
         ticks.remove(0);
