@@ -31,6 +31,23 @@ kill-loop kills="200" seed="":
 backup-soak conversations="20000" kills="30" seed="":
     FOXFERRY_SOAK={{conversations}} FOXFERRY_KILLS={{kills}} FOXFERRY_SEED={{seed}} cargo test --test it -- --nocapture backup_soak
 
+# Gives every reader hostile bytes, so many seconds each (`just fuzz`, `just fuzz mbox 600`); needs a nightly compiler and `cargo install cargo-fuzz`.
+fuzz target="all" seconds="60":
+    #!/usr/bin/env bash
+    set -euo pipefail
+    targets="{{target}}"
+    if [ "$targets" = all ]; then targets=$(cargo +nightly fuzz list); fi
+    # No sanitizer: there is no unsafe code here to watch, and without one more is tried in the same time.
+    run="cargo +nightly fuzz run --sanitizer none"
+    flags="-timeout=10 -rss_limit_mb=2048 -print_final_stats=1"
+    for name in $targets; do
+        printf '\n== %s\n' "$name"
+        $run "$name" -- -max_total_time={{seconds}} -max_len=65536 $flags
+        # A megabyte made of each input must be read within a second.
+        mkdir -p "fuzz/corpus/grown-$name"
+        $run "$name" "fuzz/corpus/grown-$name" -- --grown -max_total_time=$(( {{seconds}} / 4 + 1 )) -max_len=16384 $flags
+    done
+
 # Replays the recorded FreeScout cases against a running server: `just contract http://127.0.0.1:8025 KEY`.
 contract url key:
     FREESCOUT_CONTRACT_URL={{url}} FREESCOUT_CONTRACT_KEY={{key}} cargo test --test contract -- --ignored --nocapture

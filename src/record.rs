@@ -250,13 +250,36 @@ impl Person {
 
 /// An entry's id that no other of the record has: a number is added to one that is taken.
 pub(crate) fn unique_id(ids: &mut HashSet<String>, id: &str) -> String {
-    let mut count = 1;
-    let mut candidate = id.to_owned();
-    while !ids.insert(candidate.clone()) {
-        count += 1;
-        candidate = format!("{id}-{count}");
+    let unique = first_free(id.to_owned(), |id| ids.contains(id), |count| format!("{id}-{count}"));
+    ids.insert(unique.clone());
+    unique
+}
+
+/// A name that is not taken: this one, else a numbered one, counted from 2.
+///
+/// An archive may hold a hundred thousand of one name. So only the first numbers are asked for one by one; of the others
+/// the first free one is found by halving, which is the very first where all numbers were given by this function.
+pub(crate) fn first_free(name: String, is_taken: impl Fn(&str) -> bool, numbered: impl Fn(u64) -> String) -> String {
+    const ONE_BY_ONE: u64 = 16;
+    if !is_taken(&name) {
+        return name;
     }
-    candidate
+    if let Some(free) = (2..=ONE_BY_ONE).map(&numbered).find(|name| !is_taken(name)) {
+        return free;
+    }
+    let (mut taken, mut free) = (ONE_BY_ONE, 2 * ONE_BY_ONE);
+    while is_taken(&numbered(free)) {
+        (taken, free) = (free, free * 2);
+    }
+    while free - taken > 1 {
+        let middle = taken + (free - taken) / 2;
+        if is_taken(&numbered(middle)) {
+            taken = middle;
+        } else {
+            free = middle;
+        }
+    }
+    numbered(free)
 }
 
 /// Something a reader noticed and went on from; becomes a finding with the record's place.
@@ -268,4 +291,41 @@ pub struct Oddity {
     pub origin: Origin,
     /// What, in one sentence without a full stop.
     pub message: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[test]
+    fn an_id_that_is_taken_gets_the_first_free_number() {
+        let mut ids = HashSet::new();
+        let given: Vec<String> = (0..6).map(|_| unique_id(&mut ids, "a")).collect();
+        assert_eq!(given, ["a", "a-2", "a-3", "a-4", "a-5", "a-6"]);
+        assert_eq!(unique_id(&mut ids, "b"), "b");
+        // The archive's own may look like one of ours.
+        let mut ids = HashSet::from(["a".to_owned(), "a-2".to_owned(), "a-4".to_owned()]);
+        assert_eq!(unique_id(&mut ids, "a"), "a-3");
+        assert!(ids.contains("a-3"));
+    }
+
+    #[test]
+    fn a_hundred_thousand_of_one_name_are_not_compared_with_each_other() {
+        const MANY: u64 = 100_000;
+        let asked = Cell::new(0);
+        let mut last = 0;
+        for given in 0..MANY {
+            // `a` and the numbers up to `given` are taken.
+            let is_taken = |name: &str| {
+                asked.set(asked.get() + 1);
+                name.strip_prefix("a-").map_or(given > 0, |number| number.parse::<u64>().unwrap() <= given)
+            };
+            let name = first_free("a".to_owned(), is_taken, |count| format!("a-{count}"));
+            last = name.strip_prefix("a-").map_or(1, |number| number.parse().unwrap());
+        }
+        assert_eq!(last, MANY);
+        assert!(asked.get() < 60 * MANY, "{}", asked.get());
+    }
 }

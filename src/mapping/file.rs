@@ -719,7 +719,12 @@ impl Loader<'_> {
         let from = self.expression(from, Scope::Record)?;
         let prefix = get(table, "prefix").and_then(|prefix| prefix.get_ref().as_str()).unwrap_or_default().to_owned();
         let table = match self.section(table, "table") {
-            Some(values) => self.value_table(values, "tags", &mut |_, text, _| Some(text.to_owned())),
+            Some(values) => {
+                if let Expression::Path(path) = &from {
+                    self.look_at_keys(path, values, "tags");
+                }
+                self.value_table(values, "tags", &mut |_, text, _| Some(text.to_owned()))
+            }
             None => Values::default(),
         };
         Some(TagRule { from, prefix, table, mark })

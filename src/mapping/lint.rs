@@ -253,14 +253,23 @@ fn near_or_all(name: &str, known: &[&str]) -> Option<String> {
     (!known.is_empty() && known.len() <= MOST).then(|| format!("there is {}", alternatives(&known)))
 }
 
+/// The word that was most likely meant, as the source writes it.
+fn near_word(folded: &str, words: &[&str]) -> Option<String> {
+    let all: Vec<String> = words.iter().map(|word| fold(word)).collect();
+    let near = nearest(folded, all.iter().map(String::as_str))?;
+    let at = all.iter().position(|word| word == near)?;
+    Some(format!("did you mean `{}`?", words[at]))
+}
+
 /// What lint looks at while rules are made.
 impl Loader<'_> {
     /// Keys of a table that can never be looked up.
     pub(super) fn look_at_keys(&mut self, path: &[String], values: &DeTable<'_>, rule: &str) {
         let Some(words) = vocabulary::only(&self.source, path) else { return };
         for key in values.keys() {
+            // Tables are looked up without regard to case, comparisons are not.
             let folded = fold(key.get_ref());
-            let can_occur = folded.contains('*') || words.contains(&folded.as_str());
+            let can_occur = folded.contains('*') || words.iter().any(|word| fold(word) == folded);
             if !can_occur {
                 let problem = format!(
                     "`{}` never stands in `{}`: expected {}",
@@ -268,8 +277,7 @@ impl Loader<'_> {
                     path.join("."),
                     alternatives(words)
                 );
-                let near = nearest(&folded, words.iter().copied()).map(|near| format!("did you mean `{near}`?"));
-                let hint = near.or_else(|| Some(format!("remove it from `[{rule}]`")));
+                let hint = near_word(&folded, words).or_else(|| Some(format!("remove it from `[{rule}]`")));
                 self.warn("impossible", key.span(), problem, hint);
             }
         }
@@ -286,8 +294,7 @@ impl Loader<'_> {
                 let problem =
                     format!("`{word}` never stands in `{}`: expected {}", path.join("."), alternatives(words));
                 let place = fault::inside(self.text, span, &place);
-                let near = nearest(&word, words.iter().copied()).map(|near| format!("did you mean `{near}`?"));
-                self.warn("impossible", place, problem, near);
+                self.warn("impossible", place, problem, near_word(&fold(&word), words));
             }
         }
     }

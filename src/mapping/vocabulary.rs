@@ -38,6 +38,34 @@ const ONLY: &[(&str, &str, &[&str])] = &[
     ("osticket", "requester.role", &["user", "agent"]),
     ("osticket", "assignee.role", &["user", "agent"]),
     ("osticket", "entry.author.role", &["user", "agent"]),
+    ("osticket", "channel", &["Web", "Email", "Phone", "API", "Other"]),
+    // Statuses can be named at will; priorities cannot: <https://developers.freshdesk.com/api/#tickets>. The
+    // words for people and entries are the reader's own.
+    ("freshdesk", "priority", &["1", "2", "3", "4"]),
+    ("freshdesk", "requester.role", &["contact", "agent"]),
+    ("freshdesk", "assignee.role", &["agent"]),
+    ("freshdesk", "entry.author.role", &["contact", "agent"]),
+    ("freshdesk", "entry.kind", &["description", "outbound", "conversation"]),
+    // <https://developer.helpscout.com/mailbox-api/endpoints/conversations/list/>; `open` is that of API 1.
+    ("helpscout", "status", &["active", "open", "pending", "closed", "spam"]),
+    ("helpscout", "state", &["published", "draft", "deleted"]),
+    ("helpscout", "channel", &["email", "chat", "phone"]),
+    ("helpscout", "requester.role", &["customer", "user", "team"]),
+    ("helpscout", "assignee.role", &["user", "team"]),
+    ("helpscout", "entry.author.role", &["customer", "user", "team"]),
+    ("helpscout", "entry.state", &["published", "draft", "hidden", "underreview"]),
+    // <https://developers.intercom.com/docs/references/rest-api/api.intercom.io/conversations>; priorities are words or truth values.
+    ("intercom", "status", &["open", "closed", "snoozed"]),
+    ("intercom", "priority", &["priority", "not_priority", "true", "false"]),
+    // Zammad's states and priorities can be named at will; who sent an article cannot: `Ticket::Article::Sender`. Where
+    // an article does not say, the author's role stands there.
+    ("zammad", "entry.author.role", &["Agent", "Customer", "System", "Admin"]),
+    // Jira's statuses are those of each workflow, their categories everybody's: `statusCategory.key`.
+    ("jira", "status_category", &["new", "indeterminate", "done", "undefined"]),
+    ("jira", "requester.role", &["customer", "agent", "app"]),
+    ("jira", "assignee.role", &["customer", "agent", "app"]),
+    ("jira", "entry.author.role", &["customer", "agent", "app"]),
+    ("jira", "entry.kind", &["description", "comment", "event"]),
     ("mbox", "status", &["spam", "trash", "draft"]),
     ("*", "entry.public", &["true", "false"]),
 ];

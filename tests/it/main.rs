@@ -16,6 +16,7 @@ mod export_contract;
 mod fetch;
 mod first_steps;
 mod follow;
+mod fuzzing;
 mod imports;
 mod init;
 mod inspect;
@@ -30,3 +31,5 @@ mod report;
 mod restore;
 mod resume;
 mod sandbox;
+#[path = "../../fuzz/src/targets.rs"]
+mod targets;

@@ -62,6 +62,38 @@ fn a_mapping_that_only_looks_wrong_can_be_used() {
 }
 
 #[test]
+fn words_are_those_of_each_source_with_their_capitals() {
+    let table = [
+        // Tables are looked up without regard to case.
+        ("osticket", "[type]\nfrom = 'channel'\ntable = { Web = 'email', email = 'email' }", None),
+        ("osticket", "[type]\nfrom = 'channel'\ntable = { phoen = 'phone' }", Some("did you mean `Phone`?")),
+        // Comparisons are not.
+        ("osticket", "[[skip]]\nwhen = \"channel == 'API'\"\nreason = 'x'", None),
+        ("osticket", "[[skip]]\nwhen = \"channel == 'api'\"\nreason = 'x'", Some("did you mean `API`?")),
+        ("zammad", "[[skip]]\nwhen = \"status == 'our own'\"\nreason = 'x'", None),
+        ("freshdesk", "[tags]\nfrom = [{ from = 'priority', table = { 4 = 'urgent' } }]", None),
+        ("freshdesk", "[tags]\nfrom = [{ from = 'priority', table = { urgent = 'urgent' } }]", Some("remove it from")),
+        ("helpscout", "[[skip]]\nwhen = \"state == 'delete'\"\nreason = 'x'", Some("did you mean `deleted`?")),
+        ("helpscout", "[status]\nfrom = 'status'\ntable = { activ = 'active' }", Some("did you mean `active`?")),
+        ("intercom", "[status]\nfrom = 'status'\ntable = { snooze = 'pending' }", Some("did you mean `snoozed`?")),
+        ("jira", "[status.when]\n\"status_category == 'Done'\" = 'closed'", Some("did you mean `done`?")),
+        ("jira", "[status]\nfrom = 'status'\ntable = { 'In review' = 'active' }", None),
+    ];
+    for (source, rule, hint) in table {
+        let notices = Lint::parse("test.toml", &format!("source = '{source}'\n{rule}")).notices();
+        let said = notices.iter().map(|notice| (notice.code, notice.hint.as_deref())).next();
+        match hint {
+            None => assert_eq!(said, None, "{source}: {rule}"),
+            Some(hint) => {
+                let (code, told) = said.unwrap_or_else(|| panic!("nothing is said of {source}: {rule}"));
+                assert_eq!(code, "impossible", "{rule}: {notices:?}");
+                assert!(told.is_some_and(|told| told.starts_with(hint)), "{source}: {rule}: {told:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn expressions_that_work_for_some_record_are_left_alone() {
     for expression in [
         "group - 1",

@@ -4,9 +4,11 @@
 //! and punctuation, in English, German, French, Spanish, Italian and Dutch, with the headers of Zendesk's and
 //! Freshdesk's CSV, osTicket's queue, and scripts that write one row per comment. One column means one thing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde::Deserialize;
+
+use crate::record::first_free;
 
 /// What a column means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
@@ -255,15 +257,12 @@ fn find(header: &[String], normal: &[String], name: &str) -> Result<usize, NoSuc
 /// Every header gets a name of its own, so that no field hides another.
 fn named(header: &[String]) -> Vec<String> {
     let mut names: Vec<String> = Vec::with_capacity(header.len());
+    let mut taken = HashSet::new();
     for (at, name) in header.iter().enumerate() {
         let name = name.trim_matches(|c: char| c.is_whitespace() || c == '\u{FEFF}');
         let name = if name.is_empty() { format!("column {}", at + 1) } else { name.to_owned() };
-        let mut unique = name.clone();
-        let mut count = 1;
-        while names.contains(&unique) {
-            count += 1;
-            unique = format!("{name} ({count})");
-        }
+        let unique = first_free(name.clone(), |name| taken.contains(name), |count| format!("{name} ({count})"));
+        taken.insert(unique.clone());
         names.push(unique);
     }
     names
