@@ -462,7 +462,7 @@ fn read_mail(bytes: &[u8]) {
     for leaf in tree.leaves() {
         let decoded = leaf.decoded();
         assert_eq!(decoded.len() as u64, leaf.decoded_length(), "a part is as long as was said");
-        let _ = (leaf.text(), leaf.file_name(), leaf.content_id(), leaf.is_shown_text());
+        let _ = (leaf.text(), leaf.file_name(), leaf.content_id());
     }
 }
 
@@ -477,7 +477,7 @@ fn read_header(bytes: &[u8]) {
         let _ = (header::unfold(field.value), header::message_ids(field.value), labels::split(field.value));
         let parameters = header::Parameters::parse(field.value);
         for name in ["charset", "name", "filename", "boundary", "format"] {
-            let _ = (parameters.raw(name), parameters.text(name));
+            let _ = parameters.text(name);
         }
     }
     let _ = header::field_name(bytes);

@@ -23,6 +23,16 @@ pub(super) const NO_ID: u8 = 69;
 /// The file cannot be read.
 pub(super) const UNREADABLE: u8 = 70;
 
+/// How many bytes of failed attempts are spent on finding a foothold behind damage in a file of so many bytes.
+///
+/// An attempt may fail only at the end of the file, and every line may look like a foothold: without a bound that
+/// goes with the file's length, a megabyte of opening brackets would be read a hundred thousand times.
+pub(super) fn salvage_bytes(length: u64) -> u64 {
+    const MOST: u64 = 1024 * 1024 * 1024;
+    const READINGS: u64 = 16;
+    length.saturating_mul(READINGS).saturating_add(1024 * 1024).min(MOST)
+}
+
 /// Why a pass stopped walking over a file.
 pub(super) enum Stop {
     /// The file is damaged here.

@@ -38,9 +38,6 @@ const MAX_ODDITIES: usize = 50;
 /// How many parts may wait for the end of their page to learn whose they are.
 const MAX_WAITING: usize = 10_000;
 
-/// How many bytes of failed attempts are spent on finding a foothold behind damage.
-const MAX_SALVAGE: u64 = 1024 * 1024 * 1024;
-
 /// The state of the pass.
 pub(super) struct Pass<'a> {
     format: &'static dyn Format,
@@ -508,7 +505,8 @@ impl<'a> Pass<'a> {
     fn salvage(&mut self, walk: &mut Walk<'a>, damaged: Span) -> Result<(), SourceError> {
         let (mut spent, mut found) = (0, false);
         let mut from = Span { offset: damaged.offset + u64::from(damaged.length > 0), ..damaged };
-        while spent < MAX_SALVAGE && walk.scanner.seek(from).is_ok() {
+        let most = problem::salvage_bytes(walk.file.length);
+        while spent < most && walk.scanner.seek(from).is_ok() {
             let Ok(Some(place)) = walk.scanner.foothold() else { break };
             from = Span { offset: place.offset + 1, ..place };
             let Ok(span) = walk.scanner.value(ELEMENT_LIMIT) else {
@@ -517,7 +515,10 @@ impl<'a> Pass<'a> {
             };
             let object = match json::parse(walk.scanner.bytes()) {
                 Ok((Value::Object(object), _)) => object,
-                _ => continue,
+                _ => {
+                    spent += span.length;
+                    continue;
+                }
             };
             let sorted = self.format.sort(&object, "", &walk.file.shown);
             let is_wanted = match &sorted {

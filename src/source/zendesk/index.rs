@@ -37,9 +37,6 @@ const MAX_ODDITIES: usize = 50;
 /// How many comments may wait for the end of their page to learn their ticket.
 const MAX_WAITING: usize = 10_000;
 
-/// How many bytes of failed attempts are spent on finding a foothold behind damage.
-const MAX_SALVAGE: u64 = 1024 * 1024 * 1024;
-
 /// The group of a ticket, and the name under which its comments, audits and times are found.
 pub(super) fn ticket_key(id: &str) -> i64 {
     catalog::key("ticket", id.as_bytes())
@@ -590,7 +587,8 @@ impl<'a> Pass<'a> {
         let mut spent = 0;
         let mut found = false;
         let mut from = Span { offset: damaged.offset + u64::from(damaged.length > 0), ..damaged };
-        while spent < MAX_SALVAGE && walk.scanner.seek(from).is_ok() {
+        let most = problem::salvage_bytes(walk.origin.length);
+        while spent < most && walk.scanner.seek(from).is_ok() {
             let Ok(Some(place)) = walk.scanner.foothold() else { break };
             from = Span { offset: place.offset + 1, ..place };
             let span = match walk.scanner.value(ELEMENT_LIMIT) {
