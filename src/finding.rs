@@ -185,7 +185,8 @@ pub mod codes {
         READ_BROKEN_MIME = "read-broken-mime" Warning "A message is not well formed; what could be read was";
         READ_UNOPENED = "read-unopened" Warning "A part of a mail is encrypted, damaged or of a kind that cannot be opened; it was kept as a file";
         READ_DELIVERY_REPORT = "read-delivery-report" Info "A mail reports on another; its status and that mail are attachments";
-        READ_SEPARATOR = "read-separator" Warning "It is uncertain where one message ends and the next begins";
+        READ_NO_MAIL = "read-no-mail" Warning "A file among mails is none";
+        READ_CHAT = "read-chat" Info "Chats among mails were left out";
         READ_MISSING_PERSON = "read-missing-person" Warning "The archive refers to a person that it does not hold";
         READ_MISSING_PART = "read-missing-part" Warning "The archive refers to something that it does not hold";
         READ_NO_ENTRIES = "read-no-entries" Warning "A record has no messages; its description was used";

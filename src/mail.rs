@@ -40,6 +40,7 @@ pub mod inner;
 pub mod labels;
 pub mod mime;
 mod names;
+pub mod nature;
 pub mod rtf;
 pub mod smime;
 mod text;

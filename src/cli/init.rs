@@ -99,7 +99,10 @@ pub fn run(args: &Init, screen: &Screen) -> Result<Exit, Failure> {
         base: &base,
         inventory: &inventory,
         matches: &matches,
-        own: census.own().into_iter().filter_map(|known| known.emails.first().cloned()).take(20).collect(),
+        own: own_addresses(&census),
+        own_domain: census.own_domain().map(|(domain, ours, others)| {
+            (domain, format!("{ours} of them and {others} others are at it; whoever is would be an agent"))
+        }),
         likely_own: census.likely_own().and_then(|known| {
             let address = known.emails.first()?.clone();
             Some((address, format!("{} of {} records name it as receiver", known.records, inventory.records)))
@@ -148,6 +151,14 @@ pub fn run(args: &Init, screen: &Screen) -> Result<Exit, Failure> {
         }
     }
     Ok(Exit::Done)
+}
+
+/// The addresses that are ours, with what speaks for each.
+fn own_addresses(census: &Census) -> Vec<(String, String)> {
+    /// More are a company's whole address book, for which there is its domain.
+    const MOST: usize = 20;
+    let own = census.own().into_iter().take(MOST);
+    own.filter_map(|known| Some((known.emails.first()?.clone(), known.evidence()))).collect()
 }
 
 /// What every pass needs.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 
+use crate::mail::nature;
 use crate::mapping::Mapping;
 use crate::record::{Person, Record};
 use crate::roster::{self, Role};
@@ -17,20 +18,6 @@ const MOST_OF_ONE: usize = 20;
 /// Names of folders with what was sent, in the languages of mail programs.
 const SENT_WORDS: &[&str] =
     &["sent", "gesendet", "envoy", "enviad", "inviat", "inviata", "verzonden", "отправленные", "skickat", "sendt"];
-
-/// Beginnings of addresses behind which nobody reads.
-const MACHINES: &[&str] = &[
-    "noreply",
-    "no-reply",
-    "no_reply",
-    "donotreply",
-    "do-not-reply",
-    "mailer-daemon",
-    "postmaster",
-    "bounce",
-    "notifications",
-    "nepasrepondre",
-];
 
 /// Everybody, by address, else by id, else by name.
 #[derive(Debug, Default)]
@@ -67,6 +54,8 @@ pub struct Known {
     pub replies: u64,
     /// Entries that lie in a folder of sent mail.
     pub sent: u64,
+    /// Mails that were put into their mailbox (`Delivered-To`).
+    pub delivered: u64,
     /// Entries that were written to them.
     pub receiver: u64,
     /// Entries or records of which they have a copy.
@@ -85,6 +74,7 @@ enum Part {
     Requester,
     Assignee,
     Author { is_reply: bool, is_sent: bool },
+    Delivered,
     Receiver,
     Copied,
 }
@@ -109,7 +99,8 @@ impl Census {
             if let Some(author) = &entry.author {
                 let is_other = requester.is_some_and(|requester| !shares_key(requester, author));
                 let is_reply = !entry.is_public || is_other;
-                let is_sent = is_sent_folder(&entry.origin.file)
+                let is_sent = entry.fields.get("sent").is_some_and(|sent| sent.as_bool() == Some(true))
+                    || is_sent_folder(&entry.origin.file)
                     || entry
                         .fields
                         .get("labels")
@@ -119,6 +110,10 @@ impl Census {
             }
             for person in &entry.to {
                 self.count(person, Part::Receiver, at, base);
+            }
+            let delivered = entry.fields.get("delivered_to").and_then(|all| all.as_array());
+            for email in delivered.into_iter().flatten().filter_map(|email| email.as_str()) {
+                self.count(&Person::with_email(email, None), Part::Delivered, at, base);
             }
             for person in entry.cc.iter().chain(&entry.bcc) {
                 self.count(person, Part::Copied, at, base);
@@ -142,6 +137,7 @@ impl Census {
                 known.replies += u64::from(is_reply);
                 known.sent += u64::from(is_sent);
             }
+            Part::Delivered => known.delivered += 1,
             Part::Receiver => known.receiver += 1,
             Part::Copied => known.copied += 1,
         }
@@ -211,16 +207,38 @@ impl Census {
         self.people.iter().flatten().count()
     }
 
-    /// Addresses that are ours beyond doubt: what they wrote lies among sent mail.
+    /// Addresses that are ours beyond doubt: what they wrote lies among sent mail, or mail was put into their mailbox again
+    /// and again. Those with most of it first.
     pub fn own(&self) -> Vec<&Known> {
-        let mut own: Vec<&Known> = self
-            .people
-            .iter()
-            .flatten()
-            .filter(|known| known.sent > 0 && !known.is_staff && !known.emails.is_empty())
-            .collect();
-        own.sort_by(|a, b| b.sent.cmp(&a.sent).then_with(|| a.label().cmp(&b.label())));
+        /// Fewer deliveries may be those of forwarded mail.
+        const FEW: u64 = 3;
+        /// One in so many records, at least, was delivered to a mailbox of ours.
+        const SHARE: u64 = 20;
+        let is_own = |known: &&Known| {
+            let is_mailbox = known.delivered >= FEW && known.delivered * SHARE >= self.record;
+            (known.sent > 0 || is_mailbox) && !known.is_staff && !known.emails.is_empty()
+        };
+        let mut own: Vec<&Known> = self.people.iter().flatten().filter(is_own).collect();
+        let weight = |known: &Known| known.sent + known.delivered;
+        own.sort_by(|a, b| weight(b).cmp(&weight(a)).then_with(|| a.label().cmp(&b.label())));
         own
+    }
+
+    /// A domain that several of our own addresses share and that few others have, with how many of ours and of others do.
+    pub fn own_domain(&self) -> Option<(String, usize, usize)> {
+        fn domain_of(known: &Known) -> Option<&str> {
+            known.emails.first()?.rsplit_once('@').map(|(_, domain)| domain)
+        }
+        let own = self.own();
+        let mut counts: HashMap<&str, usize> = HashMap::new();
+        for domain in own.iter().filter_map(|known| domain_of(known)) {
+            *counts.entry(domain).or_default() += 1;
+        }
+        let (domain, ours) = counts.into_iter().max_by(|a, b| a.1.cmp(&b.1).then(b.0.cmp(a.0)))?;
+        let everybody = self.people.iter().flatten().filter(|known| domain_of(known) == Some(domain)).count();
+        let others = everybody.saturating_sub(ours);
+        // Customers have addresses at a provider's domain, too.
+        (ours >= 2 && others <= ours).then(|| (domain.to_owned(), ours, others))
     }
 
     /// The address that most mail was written to, if it looks like ours: a third of all records name it as receiver.
@@ -234,6 +252,18 @@ impl Census {
 }
 
 impl Known {
+    /// What speaks for an own address, in words.
+    pub fn evidence(&self) -> String {
+        let mut why = Vec::new();
+        if self.sent > 0 {
+            why.push(format!("wrote {} in folders of sent mail", self.sent));
+        }
+        if self.delivered > 0 {
+            why.push(format!("{} were delivered to it", self.delivered));
+        }
+        why.join(", ")
+    }
+
     /// Address, else name, else id.
     pub fn label(&self) -> String {
         self.emails.first().or(self.names.first()).or(self.id.as_ref()).cloned().unwrap_or_default()
@@ -289,6 +319,7 @@ impl Known {
         self.author += other.author;
         self.replies += other.replies;
         self.sent += other.sent;
+        self.delivered += other.delivered;
         self.receiver += other.receiver;
         self.copied += other.copied;
         self.first = [self.first, other.first].into_iter().flatten().min();
@@ -317,8 +348,10 @@ impl Known {
         if self.sent > 0 {
             return (Role::Agent, format!("wrote {} entries in folders of sent mail", self.sent));
         }
-        let local = self.emails.first().and_then(|email| email.split('@').next()).unwrap_or_default();
-        if MACHINES.iter().any(|word| local.starts_with(word)) {
+        if self.delivered > 0 && self.author == 0 && self.requester == 0 {
+            return (Role::Nobody, format!("a mailbox: {} mails were delivered to it", self.delivered));
+        }
+        if self.emails.first().is_some_and(|email| nature::is_nobody(email)) {
             return (Role::Customer, "looks like a machine; `nobody` keeps it from becoming a customer".to_owned());
         }
         let mut why = Vec::new();
@@ -461,6 +494,25 @@ mod tests {
         assert_eq!(guess("ada@example.org"), (Role::Customer, "requester of 1".to_owned()));
         assert!(guess("noreply@shop.example").1.starts_with("looks like a machine"));
         assert_eq!(census.own()[0].emails, ["grace@us.example.org"]);
+    }
+
+    #[test]
+    fn mailboxes_are_ours_by_what_was_delivered_to_them() {
+        let mut census = Census::default();
+        for id in 1..=6_u32 {
+            let ada = person(&format!("ada{id}@example.com"), "Ada");
+            let mut record = record(id, ada.clone(), &[(ada, "Inbox.mbox")]);
+            let delivered = if id < 4 { "info@us.example.org" } else { "sales@us.example.org" };
+            record.entries[0].fields.insert("delivered_to".to_owned(), serde_json::json!([delivered]));
+            census.add(&record, &base());
+        }
+        let own: Vec<(&str, String)> =
+            census.own().into_iter().map(|known| (known.emails[0].as_str(), known.evidence())).collect();
+        let expected = |address| (address, "3 were delivered to it".to_owned());
+        assert_eq!(own, [expected("info@us.example.org"), expected("sales@us.example.org")]);
+        assert_eq!(census.own_domain(), Some(("us.example.org".to_owned(), 2, 0)));
+        let info = census.own()[0].guess();
+        assert_eq!(info.0, Role::Nobody, "a mailbox that never writes: {}", info.1);
     }
 
     #[test]

@@ -38,8 +38,10 @@ pub struct Draft<'a> {
     pub inventory: &'a Inventory,
     /// How it compares with the target.
     pub matches: &'a Matches,
-    /// Addresses that are ours beyond doubt.
-    pub own: Vec<String>,
+    /// Addresses that are ours beyond doubt, each with what speaks for it.
+    pub own: Vec<(String, String)>,
+    /// A domain that they share, and why it may be ours as a whole.
+    pub own_domain: Option<(String, String)>,
     /// An address that looks like ours, and why.
     pub likely_own: Option<(String, String)>,
     /// `people.csv`, as the mapping names it.
@@ -214,8 +216,15 @@ impl Draft<'_> {
             None => block.line("# default = \"admin@example.org\"", "who stands in for agents that are not users"),
         }
         if !self.own.is_empty() {
-            let own: Vec<String> = self.own.iter().map(|own| quoted(own)).collect();
-            block.line(format!("own = [{}]", own.join(", ")), "what they wrote lies in folders of sent mail");
+            if let Some((domain, why)) = &self.own_domain {
+                block.line(format!("# own = [{}]", quoted(&format!("@{domain}"))), format!("decide: {why}"));
+            }
+            // An address to a line, each with its evidence.
+            block.line("own = [", "own addresses never become customers; take out what is not yours");
+            for (address, why) in &self.own {
+                block.line(format!("  {},", quoted(address)), why);
+            }
+            block.line("]", "");
         }
         match &self.likely_own {
             Some((own, why)) if self.own.is_empty() => {

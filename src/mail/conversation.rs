@@ -1,14 +1,17 @@
 //! Messages that belong together, as one record.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::content::Content;
 use crate::finding::codes;
 use crate::mail::address::Address;
 use crate::mail::labels::{self, System};
+use crate::mail::nature::{self, Nature, Traits};
 use crate::mail::{Mail, Sent};
 use crate::record::{Attachment, Entry, Oddity, Origin, Person, Record, RecordId};
 
@@ -41,6 +44,8 @@ impl Own {
 pub struct Message {
     /// What it says.
     pub mail: Mail,
+    /// What its header says besides.
+    pub traits: Traits,
     /// When it was sent.
     pub sent: Sent,
     /// Unique in the conversation: the Message-ID, or a hash.
@@ -93,6 +98,8 @@ impl Message {
 /// `folder` is the file or folder that the first lay in, kept as a field. The record is `spam`, `trash` or
 /// `draft` only if every message is.
 pub fn record(source: &str, messages: Vec<Message>, own: &Own, folder: Option<String>) -> Option<Record> {
+    let messages = questions_first(messages);
+    let authors: Vec<Option<Address>> = messages.iter().map(|it| it.traits.author(&it.mail, own)).collect();
     let first = messages.first()?;
     let standing = first.standing();
     let mut record = Record {
@@ -101,7 +108,7 @@ pub fn record(source: &str, messages: Vec<Message>, own: &Own, folder: Option<St
         subject: first.mail.subject.clone(),
         status: standing.filter(|_| messages.iter().all(|message| message.standing() == standing)).map(str::to_owned),
         channel: Some("email".to_owned()),
-        requester: requester(&messages, own),
+        requester: requester(&messages, &authors, own),
         assignee: None,
         cc: Vec::new(),
         tags: Vec::new(),
@@ -121,12 +128,95 @@ pub fn record(source: &str, messages: Vec<Message>, own: &Own, folder: Option<St
             record.fields.insert(key.to_owned(), value.clone());
         }
     }
+    if let Some(list) = messages.iter().find_map(|message| message.traits.list.clone()) {
+        record.fields.insert("list".to_owned(), Value::String(list));
+    }
+    let nature = first.traits.nature;
+    if nature != Nature::Message && messages.iter().all(|message| message.traits.nature == nature) {
+        record.fields.insert("kind".to_owned(), Value::String(nature.kind().to_owned()));
+    }
+    if record.requester.as_ref().and_then(Person::email).is_some_and(nature::is_nobody) {
+        record.fields.insert("no_reply".to_owned(), Value::Bool(true));
+    }
     take_back(&mut record, &messages);
     collect_labels(&mut record, &messages);
-    for message in messages {
-        push(&mut record, message, own);
+    collect_marks(&mut record, &messages);
+    for (message, author) in messages.into_iter().zip(authors) {
+        push(&mut record, message, author.as_ref(), own);
     }
     Some(record)
+}
+
+/// A clock may be this wrong, in seconds, for an answer to be moved below its question.
+const CLOCK_ERROR: i64 = 86_400;
+
+/// Moves what is dated a little before the message that it answers to the second after that.
+///
+/// Answers say what they answer, and clocks are wrong by minutes or a time zone. Over a day it is not
+/// known which of the two is wrong, and the dates stay.
+fn questions_first(mut messages: Vec<Message>) -> Vec<Message> {
+    // A chain of answers takes one round for each that is moved; loops of references would go on for ever.
+    const ROUNDS: usize = 8;
+    if messages.len() < 2 {
+        return messages;
+    }
+    let ids: HashMap<String, usize> =
+        messages.iter().enumerate().map(|(index, message)| (message.id.clone(), index)).collect();
+    let parents: Vec<Option<usize>> = messages
+        .iter()
+        .enumerate()
+        .map(|(index, message)| {
+            let named = |key: &str| message.mail.fields.get(key).and_then(Value::as_array);
+            let all = [named("in_reply_to"), named("references")].into_iter().flatten();
+            let mut newest_first = all.flat_map(|ids| ids.iter().rev()).filter_map(Value::as_str);
+            newest_first.find_map(|id| ids.get(id).copied()).filter(|&parent| parent != index)
+        })
+        .collect();
+    let mut is_moved = false;
+    for _ in 0..ROUNDS {
+        let mut is_settled = true;
+        for (index, parent) in parents.iter().enumerate() {
+            let Some(parent) = *parent else { continue };
+            let (Some(asked), Some(answered)) = (messages[parent].sent.at, messages[index].sent.at) else { continue };
+            let early = asked.as_second() - answered.as_second();
+            if !(1..=CLOCK_ERROR).contains(&early) {
+                continue;
+            }
+            let Ok(at) = Timestamp::from_second(asked.as_second() + 1) else { continue };
+            let message = &mut messages[index];
+            if message.sent.problem.is_none() {
+                let problem =
+                    format!("it is dated {early} s before the message that it answers; a second after that was used");
+                message.sent.problem = Some(problem);
+            }
+            message.sent.at = Some(at);
+            (is_settled, is_moved) = (false, true);
+        }
+        if is_settled {
+            break;
+        }
+    }
+    if is_moved {
+        messages.sort_by_key(|message| message.sent.at.unwrap_or(Timestamp::MAX));
+    }
+    messages
+}
+
+/// The keywords of all messages, as a list: Thunderbird's tags and what a Maildir's flags say.
+fn collect_marks(record: &mut Record, messages: &[Message]) {
+    let mut marks: Vec<Value> = Vec::new();
+    for message in messages {
+        let kept = message.mail.fields.get("mail_flags").and_then(Value::as_str);
+        let words = [kept, message.marks.as_deref()].into_iter().flatten().flat_map(str::split_whitespace);
+        for word in words {
+            if !marks.iter().any(|known| known == word) {
+                marks.push(Value::String(word.to_owned()));
+            }
+        }
+    }
+    if !marks.is_empty() {
+        record.fields.insert("mail_flags".to_owned(), Value::Array(marks));
+    }
 }
 
 /// What an export of ours says about the conversation as a whole.
@@ -172,20 +262,31 @@ fn collect_labels(record: &mut Record, messages: &[Message]) {
     }
 }
 
-/// The first sender who is not us; if we wrote first, the first of those we wrote to.
-fn requester(messages: &[Message], own: &Own) -> Option<Person> {
+/// The first author who is not us; if we wrote first, the first of those we wrote to.
+///
+/// Delivery reports have no author; one that stands alone is about somebody to whom we had written.
+fn requester(messages: &[Message], authors: &[Option<Address>], own: &Own) -> Option<Person> {
     let is_theirs = |address: &&Address| address.email.as_ref().is_some_and(|email| !own.has(email));
-    let sender = || messages.iter().flat_map(|message| &message.mail.from).find(is_theirs);
-    let receiver =
-        || messages.iter().flat_map(|message| message.mail.to.iter().chain(&message.mail.cc)).find(is_theirs);
-    let is_begun_by_us =
-        messages.first().and_then(|message| message.mail.from.first()).and_then(|from| from.email.as_ref());
+    let written = || messages.iter().filter(|message| message.traits.nature != Nature::Bounce);
+    let author = || authors.iter().flatten().find(is_theirs);
+    let receiver = || written().flat_map(|message| message.mail.to.iter().chain(&message.mail.cc)).find(is_theirs);
+    let failed = || messages.iter().filter_map(|message| message.traits.failed.as_ref()).find(is_theirs);
+    let is_begun_by_us = authors.first().and_then(Option::as_ref).and_then(|author| author.email.as_ref());
     let found = match is_begun_by_us {
-        Some(email) if own.has(email) => receiver().or_else(sender),
-        _ => sender().or_else(receiver),
+        Some(email) if own.has(email) => receiver().or_else(author),
+        _ => author().or_else(receiver),
     };
-    let anybody = || messages.iter().flat_map(|message| &message.mail.from).next();
-    found.or_else(anybody).map(|address| person(address, own))
+    let anybody = || authors.iter().flatten().chain(messages.iter().flat_map(|message| &message.mail.from)).next();
+    found.or_else(failed).or_else(anybody).map(|address| person(address, own))
+}
+
+/// `Ann Lee <ann@example.com>`.
+fn shown(address: &Address) -> Value {
+    Value::String(match (&address.name, &address.email) {
+        (Some(name), Some(email)) => format!("{name} <{email}>"),
+        (Some(text), None) | (None, Some(text)) => text.clone(),
+        (None, None) => String::new(),
+    })
 }
 
 fn person(address: &Address, own: &Own) -> Person {
@@ -198,7 +299,27 @@ fn person(address: &Address, own: &Own) -> Person {
     }
 }
 
-fn push(record: &mut Record, mut message: Message, own: &Own) {
+fn push(record: &mut Record, mut message: Message, author: Option<&Address>, own: &Own) {
+    let fields = &mut message.mail.fields;
+    // Whoever stands in `From` stays known, if somebody else is the author.
+    let from = message.mail.from.first();
+    if from.is_some_and(|from| author.is_none_or(|author| author.email != from.email)) {
+        let shown = message.mail.from.iter().map(shown).collect();
+        fields.insert("from".to_owned(), Value::Array(shown));
+    }
+    if let Some(list) = message.traits.list.take() {
+        fields.insert("list".to_owned(), Value::String(list));
+    }
+    if !message.traits.delivered_to.is_empty() {
+        let all = std::mem::take(&mut message.traits.delivered_to);
+        fields.insert("delivered_to".to_owned(), all.into_iter().map(Value::String).collect());
+    }
+    if author.and_then(|author| author.email.as_deref()).is_some_and(nature::is_nobody) {
+        fields.insert("no_reply".to_owned(), Value::Bool(true));
+    }
+    if message.has(System::Sent) {
+        message.mail.fields.insert("sent".to_owned(), Value::Bool(true));
+    }
     if let Some(marks) = message.marks.take() {
         message.mail.fields.entry("mail_flags").or_insert(Value::String(marks));
     }
@@ -241,9 +362,8 @@ fn push(record: &mut Record, mut message: Message, own: &Own) {
             },
         })
         .collect();
-    let author = message.mail.from.first().or(message.mail.sender.first()).or(message.mail.reply_to.first());
     record.entries.push(Entry {
-        kind: if is_draft { "draft" } else { "message" }.to_owned(),
+        kind: if is_draft { "draft" } else { message.traits.nature.kind() }.to_owned(),
         is_public: !is_draft,
         author: author.map(|address| match message.mail.fields.get("x_freescout_type").and_then(Value::as_str) {
             Some("message" | "note" | "lineitem") => Person { role: Some("agent".to_owned()), ..person(address, own) },

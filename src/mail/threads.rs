@@ -20,6 +20,7 @@ use serde_json::json;
 
 use crate::catalog::{Catalog, CatalogError, Piece, Turn, key};
 use crate::mail::header::{self, Fields, Headers};
+use crate::mail::labels::{self, System};
 use crate::mail::{self, Sent, address};
 
 /// Bits of `Piece::kind`.
@@ -61,6 +62,8 @@ pub struct Counts {
     pub duplicates: u64,
     /// Marked as deleted by the mail program, and left out.
     pub deleted: u64,
+    /// Gmail's chats, which are no mail, and left out.
+    pub chats: u64,
     /// Messages without a Message-ID.
     pub without_message_id: u64,
     /// Messages without a `Date` field.
@@ -79,6 +82,7 @@ impl Counts {
             ("distinct_message_ids", self.distinct_message_ids),
             ("duplicates", self.duplicates),
             ("deleted", self.deleted),
+            ("chats", self.chats),
             ("without_message_id", self.without_message_id),
             ("without_date", self.without_date),
             ("joined_by_subject", self.joined_by_subject),
@@ -100,6 +104,7 @@ impl Counts {
             distinct_message_ids: get("distinct_message_ids")?,
             duplicates: get("duplicates")?,
             deleted: get("deleted")?,
+            chats: get("chats")?,
             without_message_id: get("without_message_id")?,
             without_date: get("without_date")?,
             joined_by_subject: get("joined_by_subject")?,
@@ -221,6 +226,10 @@ impl Threads {
             self.counts.deleted += 1;
             return Ok(());
         }
+        if is_chat(&headers) {
+            self.counts.chats += 1;
+            return Ok(());
+        }
         let sent = Sent::of(&headers, met.envelope, &self.zone);
         self.counts.without_date += u64::from(!sent.has_date);
         let mut piece = Piece {
@@ -253,7 +262,11 @@ impl Threads {
             self.tokens.push(key("thread", thread));
         } else {
             for name in ["References", "In-Reply-To"] {
-                let ids = headers.raw(name).map(header::message_ids).unwrap_or_default();
+                let raw = headers.raw(name).unwrap_or_default();
+                let mut ids = header::message_ids(raw);
+                if name == "In-Reply-To" {
+                    ids.retain(|id| !is_person(id, raw));
+                }
                 // The newest ones matter: the chain's beginning is what its middle refers to, too.
                 let skip = ids.len().saturating_sub(REFERENCES);
                 self.tokens.extend(ids.into_iter().skip(skip).map(|id| key("id", id)));
@@ -262,12 +275,12 @@ impl Threads {
         if piece.kind & flags::THREADED == 0
             && let Some(raw) = headers.raw("Subject")
         {
-            let (is_reply, subject) = bare_subject(&header::decode(raw));
-            if is_reply {
+            let subject = Subject::of(&header::decode(raw));
+            if subject.is_reply {
                 piece.kind |= flags::REPLY;
             }
-            if !subject.is_empty() {
-                piece.version = key("subject", subject.as_bytes());
+            if !subject.bare.is_empty() {
+                piece.version = key("subject", subject.bare.as_bytes());
             }
         }
         self.tokens.sort_unstable();
@@ -377,6 +390,26 @@ pub fn is_deleted(headers: &Headers<'_>) -> bool {
     u32::from_str_radix(text.trim(), 16).is_ok_and(|status| status & 0x0008 != 0)
 }
 
+/// Whether what stands in `In-Reply-To` is an address: `Message from Ann <ann@example.org> of Monday`, or the address
+/// alone. It would join everything that answers her. An id has a digit, or stands in its brackets alone.
+fn is_person(id: &[u8], raw: &[u8]) -> bool {
+    let text = raw.trim_ascii();
+    let is_alone = text.starts_with(b"<") && text.len() == id.len() + 2;
+    !is_alone && memchr::memchr(b'@', id).is_some() && !id.iter().any(u8::is_ascii_digit)
+}
+
+/// Gmail exports chats among mails: without anything that a mail has, or labelled as such and without sender or date. The
+/// label alone says nothing, since anybody may call a label of theirs so.
+fn is_chat(headers: &Headers<'_>) -> bool {
+    let lacks = |name: &&str| headers.raw(name).is_none();
+    if ["X-GM-THRID", "X-Gmail-Labels"].iter().all(lacks) || !["From", "Date"].iter().any(lacks) {
+        return false;
+    }
+    let labels = headers.raw("X-Gmail-Labels").map(labels::split).unwrap_or_default();
+    labels.iter().any(|label| labels::system(label) == Some(System::Chat))
+        || ["From", "Date", "Subject", "To", "Message-ID"].iter().all(lacks)
+}
+
 /// Finds the message that a leftover answers.
 struct Joiner {
     window: i64,
@@ -388,6 +421,7 @@ struct Earlier {
     node: i64,
     at: i64,
     people: People,
+    ticket: Option<String>,
 }
 
 /// Who wrote a message and who was written to, in lower case.
@@ -408,10 +442,15 @@ impl People {
         Self { author, all }
     }
 
-    /// Whether each one's author takes part in the other.
+    /// Whether each one's author takes part in the other: for two mails of one author, somebody else as well.
     fn know(&self, other: &Self) -> bool {
         let takes_part =
             |author: &Option<String>, all: &HashSet<String>| author.as_ref().is_some_and(|author| all.contains(author));
+        if self.author == other.author {
+            let is_else = |email: &&String| self.author.as_ref() != Some(email);
+            let is_alone = |people: &Self| !people.all.iter().any(|email| is_else(&email));
+            return is_alone(self) && is_alone(other) || self.all.intersection(&other.all).any(|email| is_else(&email));
+        }
         takes_part(&self.author, &other.all) && takes_part(&other.author, &self.all)
     }
 }
@@ -441,11 +480,17 @@ impl Joiner {
         {
             self.earlier.pop_front();
         }
-        let people = People::of(&read(piece, piece.length.min(HEAD))?);
-        let found =
-            is_leftover.then(|| self.earlier.iter().rev().find(|earlier| earlier.people.know(&people))).flatten();
+        let head = read(piece, piece.length.min(HEAD))?;
+        let people = People::of(&head);
+        let subject = Fields::of_message(&head).find(|field| field.name.eq_ignore_ascii_case(b"Subject"));
+        let ticket = subject.and_then(|field| Subject::of(&header::decode(field.value)).ticket);
+        // Two numbers are two tickets; a number on one side only was put on by whoever answered.
+        let is_other_ticket =
+            |earlier: &Earlier| ticket.is_some() && earlier.ticket.is_some() && ticket != earlier.ticket;
+        let is_answered = |earlier: &&Earlier| earlier.people.know(&people) && !is_other_ticket(earlier);
+        let found = is_leftover.then(|| self.earlier.iter().rev().find(is_answered)).flatten();
         let found = found.map(|earlier| earlier.node);
-        self.earlier.push_back(Earlier { node, at: piece.at, people });
+        self.earlier.push_back(Earlier { node, at: piece.at, people, ticket });
         Ok(found)
     }
 }
@@ -482,30 +527,78 @@ const REPLY_WORDS: &[&str] = &[
     "رد",
 ];
 
-/// The subject without prefixes and list tags, in lower case, and whether it had a reply's prefix.
-///
-/// `[list]` in front goes; a tag with a digit in it (`[#123]`) stays, since it names a ticket.
-pub fn bare_subject(subject: &str) -> (bool, String) {
-    let mut rest = subject.trim();
-    let mut is_reply = false;
-    loop {
-        let before = rest;
-        if let Some(inside) = rest.strip_prefix('[')
-            && let Some((tag, after)) = inside.split_once(']')
-            && !tag.contains(|c: char| c.is_ascii_digit())
-            && !after.trim().is_empty()
-        {
-            rest = after.trim_start();
+/// A subject, taken apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subject {
+    /// Whether it had a reply's prefix, or the number of a ticket.
+    pub is_reply: bool,
+    /// What is left, in lower case.
+    pub bare: String,
+    /// The number that a help desk put in, without its brackets.
+    pub ticket: Option<String>,
+}
+
+impl Subject {
+    /// Takes off what mail programs, lists and help desks put on.
+    ///
+    /// `[list]` in front goes; so does the number of a ticket (`[#123]`, `[Ticket#2024-17]`, `(#123)` at the end), which
+    /// is kept apart. Any other tag with a digit in it stays, since it may be all that tells two subjects apart.
+    pub fn of(subject: &str) -> Self {
+        let mut rest = subject.trim();
+        let (mut is_reply, mut ticket) = (false, None);
+        loop {
+            let before = rest;
+            if let Some(inside) = rest.strip_prefix('[')
+                && let Some((tag, after)) = inside.split_once(']')
+                && !after.trim().is_empty()
+            {
+                if is_ticket(tag) {
+                    ticket.get_or_insert_with(|| tag.trim().to_lowercase());
+                    rest = after.trim_start();
+                } else if !tag.contains(|c: char| c.is_ascii_digit()) {
+                    rest = after.trim_start();
+                }
+            }
+            if let Some(after) = without_reply_word(rest) {
+                rest = after.trim_start();
+                is_reply = true;
+            }
+            for (open, close) in [('[', ']'), ('(', ')')] {
+                if let Some(inside) = rest.strip_suffix(close)
+                    && let Some((before_tag, tag)) = inside.rsplit_once(open)
+                    && is_ticket(tag)
+                    && !before_tag.trim().is_empty()
+                {
+                    ticket.get_or_insert_with(|| tag.trim().to_lowercase());
+                    rest = before_tag.trim_end();
+                }
+            }
+            if rest == before {
+                break;
+            }
         }
-        if let Some(after) = without_reply_word(rest) {
-            rest = after.trim_start();
-            is_reply = true;
-        }
-        if rest == before {
-            break;
-        }
+        let bare = rest.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
+        Self { is_reply: is_reply || ticket.is_some(), bare, ticket }
     }
-    (is_reply, rest.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase())
+}
+
+/// `#123`, `Ticket#2024-17`, `Case: 4711`: a number that somebody's help desk counts by.
+fn is_ticket(tag: &str) -> bool {
+    const WORDS: [&str; 12] = [
+        "ticket", "case", "request", "issue", "incident", "ref", "id", "support", "anfrage", "vorgang", "fall",
+        "demande",
+    ];
+    // No number with its word is longer.
+    const TAG_BYTES: usize = 40;
+    let tag = tag.trim();
+    if tag.len() > TAG_BYTES || !tag.ends_with(|c: char| c.is_ascii_digit()) {
+        return false;
+    }
+    let word = tag.trim_end_matches(|c: char| c.is_ascii_digit() || matches!(c, '-' | '.' | '/'));
+    let word = word.trim_end_matches([' ', ':', '#']);
+    let is_counted = tag[word.len()..].starts_with(['#', ' ', ':']);
+    is_counted && (word.is_empty() && tag.starts_with('#') || WORDS.contains(&&*word.to_lowercase()))
+        || !word.is_empty() && tag[word.len()..].starts_with('#') && !word.contains(' ')
 }
 
 fn without_reply_word(text: &str) -> Option<&str> {
@@ -528,25 +621,56 @@ mod tests {
     #[test]
     fn subjects_are_compared_without_what_mail_programs_add() {
         let cases = [
-            ("Hello", false, "hello"),
-            ("Re: Hello", true, "hello"),
-            ("RE: AW: Sv: Hello  there", true, "hello there"),
-            ("Re[2]: Hello", true, "hello"),
-            ("RE(3): Hello", true, "hello"),
-            ("[List] Re: Hello", true, "hello"),
-            ("Re: [List] Hello", true, "hello"),
-            ("回复：你好", true, "你好"),
-            ("Antwort: Hallo", true, "hallo"),
-            ("Fwd: Hello", false, "fwd: hello"),
-            ("Re: Fwd: Hello", true, "fwd: hello"),
-            ("Re: [#123] Hello", true, "[#123] hello"),
-            ("Reminder: pay", false, "reminder: pay"),
-            ("[List]", false, "[list]"),
-            ("Re:", true, ""),
-            ("", false, ""),
+            ("Hello", false, "hello", None),
+            ("Re: Hello", true, "hello", None),
+            ("RE: AW: Sv: Hello  there", true, "hello there", None),
+            ("Re[2]: Hello", true, "hello", None),
+            ("RE(3): Hello", true, "hello", None),
+            ("[List] Re: Hello", true, "hello", None),
+            ("Re: [List] Hello", true, "hello", None),
+            ("Re: [Ext] [List] Re: Hello", true, "hello", None),
+            ("回复：你好", true, "你好", None),
+            ("Antwort: Hallo", true, "hallo", None),
+            ("Fwd: Hello", false, "fwd: hello", None),
+            ("TR: Bonjour", false, "tr: bonjour", None),
+            ("Re: Fwd: Hello", true, "fwd: hello", None),
+            ("Re: [#123] Hello", true, "hello", Some("#123")),
+            ("[#123] Re: Hello", true, "hello", Some("#123")),
+            ("Re: Hello [Ticket#2024-17]", true, "hello", Some("ticket#2024-17")),
+            ("[Case 4711] Hello", true, "hello", Some("case 4711")),
+            ("[Shop and Co #99] Hello", false, "[shop and co #99] hello", None),
+            ("[Shop#99] Hello", true, "hello", Some("shop#99")),
+            ("Re: Hello (#123)", true, "hello", Some("#123")),
+            ("[PATCH 1/5] Hello", false, "[patch 1/5] hello", None),
+            ("[2024] Hello", false, "[2024] hello", None),
+            ("Reminder: pay", false, "reminder: pay", None),
+            ("[List]", false, "[list]", None),
+            ("[#123]", false, "[#123]", None),
+            ("Re:", true, "", None),
+            ("", false, "", None),
         ];
-        for (subject, is_reply, expected) in cases {
-            assert_eq!(bare_subject(subject), (is_reply, expected.to_owned()), "{subject}");
+        for (subject, is_reply, bare, ticket) in cases {
+            let expected = Subject { is_reply, bare: bare.to_owned(), ticket: ticket.map(str::to_owned) };
+            assert_eq!(Subject::of(subject), expected, "{subject}");
+        }
+    }
+
+    #[test]
+    fn two_mails_of_one_author_belong_together_only_with_somebody_else() {
+        let people = |author: &str, all: &[&str]| People {
+            author: Some(author.to_owned()),
+            all: all.iter().chain(&[author]).map(|email| (*email).to_owned()).collect(),
+        };
+        let cases = [
+            (people("us", &["ann"]), people("ann", &["us"]), true),
+            (people("us", &["ann"]), people("us", &["ann"]), true),
+            (people("us", &["ann"]), people("us", &["bob"]), false),
+            (people("us", &["ann"]), people("bob", &["us"]), false),
+            (people("ann", &[]), people("ann", &[]), true),
+            (people("ann", &["us"]), people("bob", &["us"]), false),
+        ];
+        for (one, other, expected) in cases {
+            assert_eq!(one.know(&other), expected, "{:?} {:?}", one.all, other.all);
         }
     }
 

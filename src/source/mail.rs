@@ -5,8 +5,11 @@
 //! often it stands in the archive. Whatever an archive is called by, every kind of mail in it is read: a tree of mbox files
 //! with `.eml` files and a Maildir between them is one archive. Files that are no mail are left out, each with a finding.
 //!
-//! A record's `fields`: `folder` (the file or folder of its first message), `labels` (Gmail's own labels), `list_id`,
-//! `mailing_list`, `auto_submitted`, `precedence`, `x_spam_flag`; those of an entry are listed in [`crate::mail`].
+//! A record's `fields`: `folder` (the file or folder of its first message), `labels` (Gmail's own labels), `mail_flags`
+//! (keywords and flags of all messages), `list` (the address or id of a mailing list), `kind` (`bounce` or `auto-reply`, if every
+//! message is one), `no_reply` (the requester says so), `list_id`, `mailing_list`, `auto_submitted`, `precedence`,
+//! `x_spam_flag`. Those of an entry are listed in [`crate::mail`]; besides, `from` (if somebody else is the author), `list`,
+//! `delivered_to`, `no_reply` and `sent` (it lies among sent mail).
 
 use std::collections::BTreeSet;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -139,16 +142,27 @@ fn open(source: &'static str, input: &Input, reading: &Reading<'_>) -> Result<Re
         Some(facts) => facts,
         None => index(source, input, reading, &mut catalog, &zone)?,
     };
-    let facts = Facts { records: catalog.group_count()?, ..facts };
+    let mut facts = Facts { records: catalog.group_count()?, ..facts };
+    facts.oddities.extend(chats(&facts, input));
     let groups = catalog.into_groups(reading.order);
     let passing = groups.passing();
     let records = read::records(source, input, groups, reading.shape, &zone, facts.records);
     Ok(Reader::new(facts, records).passing(passing))
 }
 
+/// Chats that lie among the mails, as one finding for all.
+fn chats(facts: &Facts, input: &Input) -> Option<Oddity> {
+    let count = facts.counts.iter().find(|(name, count)| *name == "chats" && *count > 0)?.1;
+    let message = match count {
+        1 => "a chat of Gmail is no mail and was left out".to_owned(),
+        count => format!("{count} chats of Gmail are no mails and were left out"),
+    };
+    Some(Oddity { code: codes::READ_CHAT, origin: Origin::whole(&input.files().first()?.shown), message })
+}
+
 /// An index fits the same files, read in the same way.
 fn index_key(stamp: &blake3::Hash, shape: &Shape) -> String {
-    format!("mail 2 {stamp} {} {:?}", shape.mail.window_days, shape.zone)
+    format!("mail 3 {stamp} {} {:?}", shape.mail.window_days, shape.zone)
 }
 
 fn zone(reading: &Reading<'_>) -> Result<TimeZone, SourceError> {
@@ -196,7 +210,7 @@ fn index(
     }
     for (file, stranger) in strangers {
         facts.oddities.push(Oddity {
-            code: codes::READ_SEPARATOR,
+            code: codes::READ_NO_MAIL,
             origin: Origin::whole(&file.shown),
             message: match stranger {
                 Stranger::Starts(first_line) => {
@@ -342,7 +356,7 @@ fn kept_facts(catalog: &Catalog) -> Result<Option<Facts>, SourceError> {
     let kept: Option<Kept> = catalog.noted("mail files")?.and_then(|note| serde_json::from_str(&note).ok());
     let (Some(counts), Some(kept)) = (counts, kept) else { return Ok(None) };
     let oddities = kept.strangers.into_iter().map(|(file, message)| Oddity {
-        code: codes::READ_SEPARATOR,
+        code: codes::READ_NO_MAIL,
         origin: Origin::whole(&Arc::from(file)),
         message,
     });

@@ -12,6 +12,7 @@ use crate::input::{Input, Portion};
 use crate::mail::conversation::{self, Message, Own};
 use crate::mail::header::Fields;
 use crate::mail::labels::System;
+use crate::mail::nature::Traits;
 use crate::mail::threads::flags;
 use crate::mail::{self, Mail, labels};
 use crate::record::{Origin, Record};
@@ -126,7 +127,7 @@ impl Worker {
             let head = self.files.read(piece.file, piece.offset, piece.length.min(HEAD_BYTES));
             let head = head.map_err(|cause| ReadError::Io { origin: self.origin(piece), cause })?;
             let Some((_, message)) = messages.iter_mut().find(|(same, _)| *same == piece.same) else { continue };
-            if !add_labels(message, &head) {
+            if message.traits.is_group || !add_labels(message, &head) {
                 message.folders.extend(self.standing(piece));
             }
             if piece.kind & flags::NEARLY != 0 {
@@ -163,6 +164,11 @@ impl Worker {
         if is_wanted {
             mail.attach_original(bytes.len() as u64);
         }
+        let traits = Traits::of(&bytes, mail.from.first());
+        if traits.is_group {
+            // There they are the state of a topic, and stay with the entry.
+            mail.labels.clear();
+        }
         let mut id = mail.message_id.clone().or(content_id).unwrap_or_default();
         if let Some(hash) = repeated {
             // The same id on another text: another message.
@@ -172,6 +178,7 @@ impl Worker {
         Message {
             sent,
             mail,
+            traits,
             id,
             origin,
             path: Arc::clone(&file.path),

@@ -7,6 +7,9 @@ use super::*;
 use crate::record::{Body, Record};
 use crate::source::{Order, ReadError, Shape};
 
+mod threading;
+mod who;
+
 /// An archive of these files, opened.
 fn open_with(paths: &[PathBuf], shape: &Shape, order: Order) -> Result<Reader, SourceError> {
     let scratch = tempfile::tempdir().unwrap();
@@ -87,7 +90,7 @@ fn real_archives_hold_as_many_messages_as_counted_by_others() {
         let entries: usize = records.iter().map(|record| record.entries.len()).sum();
         assert_eq!(
             entries as u64,
-            count(&facts, "messages") - count(&facts, "duplicates") - count(&facts, "deleted"),
+            count(&facts, "messages") - count(&facts, "duplicates") - count(&facts, "deleted") - count(&facts, "chats"),
             "{}",
             cells[0]
         );
@@ -450,7 +453,9 @@ fn the_samples_show_what_they_should() {
     let renewal = by_id("renewal-31@support.example.org");
     assert_eq!(renewal.requester.as_ref().unwrap().email(), Some("gone@nowhere.example.com"));
     assert_eq!(renewal.entries[1].attachments.len(), 2);
+    assert_eq!(renewal.entries[1].kind, "bounce");
     let form = found.iter().find(|record| record.id.original.starts_with("hash-")).unwrap();
+    assert_eq!(form.requester.as_ref().unwrap().email(), Some("lena@example.com"));
     assert_eq!(form.created_at.unwrap().to_string(), "2024-03-14T16:20:00Z");
     assert!(form.oddities.iter().any(|odd| odd.code == codes::READ_DATE));
 }
