@@ -18,8 +18,9 @@ fn ids(records: &[Record]) -> Vec<Vec<&str>> {
 #[test]
 fn chats_among_mails_are_left_out_with_a_finding() {
     let chat = |label: &str| format!("{ENVELOPE}X-GM-THRID: 9\nX-Gmail-Labels: {label}\n\n\u{8}\u{1}\u{12}hi\n\n");
-    let text =
-        at("a", 0, "From: ann@example.com\nX-GM-THRID: 1\nX-Gmail-Labels: Inbox,Chat") + &chat("Chat") + &chat("Opened");
+    let text = at("a", 0, "From: ann@example.com\nX-GM-THRID: 1\nX-Gmail-Labels: Inbox,Chat")
+        + &chat("Chat")
+        + &chat("Opened");
     let reader = open_text(text.as_bytes()).unwrap();
     assert_eq!((count(&reader.facts, "messages"), count(&reader.facts, "chats"), reader.facts.records), (3, 2, 1));
     let said: Vec<_> = reader.facts.oddities.iter().map(|odd| (odd.code, odd.message.as_str())).collect();
