@@ -81,13 +81,20 @@ pub(super) fn sort(faults: &mut [Fault]) {
     faults.sort_by_key(|fault| (fault.span.start, fault.span.end));
 }
 
-/// All faults as one report, in the order of their places.
+/// How many faults a report shows: each shows a part of the file, and a megabyte of something else has a fault in every line.
+const SHOWN_FAULTS: usize = 100;
+
+/// The first hundred faults as one report, in the order of their places, and how many more there are.
 pub(super) fn report(texts: &Texts, mut faults: Vec<Fault>) -> MappingError {
     sort(&mut faults);
     let file = texts.at(0).0;
     let title = |file: &str| format!("could not read the mapping `{file}`");
-    let blocks: Vec<String> =
-        faults.iter().map(|fault| block(texts, fault, &title(texts.at(fault.span.start).0))).collect();
+    let shown = faults.iter().take(SHOWN_FAULTS);
+    let mut blocks: Vec<String> =
+        shown.map(|fault| block(texts, fault, &title(texts.at(fault.span.start).0))).collect();
+    if faults.len() > SHOWN_FAULTS {
+        blocks.push(format!("and {} more faults\n", faults.len() - SHOWN_FAULTS));
+    }
     MappingError { file: file.to_owned(), report: blocks.join("\n") }
 }
 

@@ -946,3 +946,11 @@ fn the_zendesk_mapping_tells_of_calls_and_keeps_the_customers_profile() {
     assert!(body.contains("<blockquote>Hello &lt;b&gt;</blockquote>"), "{body}");
     assert!(mapped.findings.is_empty(), "{:?}", mapped.findings);
 }
+
+#[test]
+fn a_report_shows_the_first_hundred_faults_and_counts_the_others() {
+    let lines: String = (0..1_000).map(|n| format!("key{n} = 1\n")).collect();
+    let error = Mapping::parse("test.toml", &format!("source = 'zendesk'\n{lines}")).unwrap_err();
+    assert_eq!(error.report.matches("error: could not read").count(), 100);
+    assert!(error.report.ends_with("and 900 more faults\n"), "{}", &error.report[error.report.len() - 200..]);
+}
