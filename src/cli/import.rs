@@ -358,9 +358,8 @@ impl Run<'_> {
         flow.crew.join();
         let sums = sent.map_err(|error| failure_of(&error))?;
         self.listeners.finish()?;
-        let ended = outcomes::close(self.screen, &self.listeners, &sums, sandbox);
         flow.accounts.sum(|account| self.screen.show_account(account));
-        ended
+        outcomes::close(self.screen, &self.listeners, &sums, sandbox)
     }
 
     /// The API has no list of webhooks and none of workflows (`freescout-behaviour.md`, section 11), so that it is said to

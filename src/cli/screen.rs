@@ -215,7 +215,7 @@ fn account_text(account: &Account) -> String {
             .map(|(value, count)| format!("{} {count}", shortened(value)))
             .collect();
         let values = if values.is_empty() { field.sample.clone() } else { values.join(", ") };
-        let place = field.origin.as_ref().map(|origin| format!("; first at {origin}")).unwrap_or_default();
+        let place = field.origin.as_ref().map(|origin| format!("; for example at {origin}")).unwrap_or_default();
         let records = counted(field.records, "record");
         let distinct = counted(field.distinct.count(), "value");
         let line = shortened(&format!("{path}: {records}, {about}{distinct}: {values}{place}"));

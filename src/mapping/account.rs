@@ -51,7 +51,7 @@ pub struct Field {
     pub values: Values,
     /// How many different values there are.
     pub distinct: Distinct,
-    /// The first value met, cut short.
+    /// One of its values, cut short: the first that its part of the archive had.
     pub sample: String,
     /// Where that stands.
     pub origin: Option<Origin>,
