@@ -126,7 +126,9 @@ impl Account {
         let (records, origin) = (self.records, &self.origin);
         let field = self.fields.get_mut(path).expect("it has just been put there");
         // One path can be ignored below one key and lost below another: what is worse is said.
-        field.fate = field.fate.clone().max(fate);
+        if fate > field.fate {
+            field.fate = fate;
+        }
         field.records += u64::from(field.last != records);
         field.last = records;
         field.add(seen);
@@ -157,7 +159,9 @@ impl Account {
         self.others += other.others;
         for (path, field) in other.fields {
             if let Some(known) = self.fields.get_mut(&path) {
-                known.fate = known.fate.clone().max(field.fate);
+                if field.fate > known.fate {
+                    known.fate = field.fate;
+                }
                 known.records += field.records;
                 known.values.merge(field.values);
                 known.distinct.merge(&field.distinct);

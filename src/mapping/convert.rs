@@ -186,10 +186,11 @@ pub(super) fn convert_noting(rules: &Rules, record: Record, notes: &mut Notes) -
     let assignee = assignee(rules, &context, notes);
     let tags = tags(rules, &context, notes);
     let fields = fields(rules, &rules.fields, &context, notes);
-    if let Some(account) = &mut notes.account {
-        rules.coverage.enter(&record, account);
-    }
-    for path in rules.coverage.lost(&record) {
+    let lost = match &mut notes.account {
+        Some(account) => rules.coverage.enter(&record, account),
+        None => rules.coverage.lost(&record),
+    };
+    for path in lost {
         notes.note_in(codes::MAP_LOST_FIELD, path, "the field is neither mapped nor ignored");
     }
     let planned = threads::plan(rules, &record, &customer, notes);

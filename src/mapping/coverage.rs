@@ -140,19 +140,19 @@ enum Verdict<'c> {
 impl Coverage {
     /// The paths of a record's values that no rule uses and no pattern ignores, each once, ids as `*`.
     pub(super) fn lost(&self, record: &Record) -> Vec<String> {
-        let mut lost: Vec<String> = Vec::new();
+        let mut lost = Vec::new();
         self.visit(record, &mut |path, _, verdict| {
-            let is_lost = matches!(verdict, Verdict::Lost);
-            if is_lost && lost.len() < MOST_LOST && !lost.iter().any(|known| known == path) {
-                lost.push(path.to_owned());
+            if matches!(verdict, Verdict::Lost) {
+                add_lost(&mut lost, path);
             }
         });
         lost
     }
 
-    /// Enters the record's values into the account.
-    pub(super) fn enter(&self, record: &Record, account: &mut Account) {
+    /// The same, and enters all values of the record into the account on the way.
+    pub(super) fn enter(&self, record: &Record, account: &mut Account) -> Vec<String> {
         account.begin(&record.origin);
+        let mut lost = Vec::new();
         self.visit(record, &mut |path, seen, verdict| {
             let fate = match verdict {
                 Verdict::Used => Fate::Used,
@@ -160,8 +160,12 @@ impl Coverage {
                 Verdict::Pattern => self.pattern(path).map_or(Fate::Used, |reason| Fate::Ignored(reason.text.clone())),
                 Verdict::Lost => Fate::Lost,
             };
+            if fate == Fate::Lost {
+                add_lost(&mut lost, path);
+            }
             account.field(path, seen, fate);
         });
+        lost
     }
 
     /// The `[ignore]` lines that this record needs. For lint, which asks for all of them and has time.
@@ -252,6 +256,12 @@ impl Coverage {
             }
             path.truncate(length);
         }
+    }
+}
+
+fn add_lost(lost: &mut Vec<String>, path: &str) {
+    if lost.len() < MOST_LOST && !lost.iter().any(|known| known == path) {
+        lost.push(path.to_owned());
     }
 }
 
