@@ -146,6 +146,11 @@ impl Levels {
         self.0.extend(&other.0);
     }
 
+    /// Whether anything is said about this kind.
+    pub fn concern(&self, code: &str) -> bool {
+        self.0.contains_key(code)
+    }
+
     /// The finding as it is to be taken; `None`: not at all.
     pub fn judged(&self, mut finding: Finding) -> Option<Finding> {
         match self.0.get(finding.code) {

@@ -71,7 +71,7 @@ fn go(args: &Check, screen: &Screen, report: &Report) -> Result<Exit, Failure> {
         report::add_mapping(about, &mapping);
         report::add_options(about, &args.archive, Some(&args.selection));
     });
-    let listeners = screen.listeners_with(&args.findings, report.listener())?;
+    let listeners = screen.listeners_with(&args.findings, mapping.levels(), report.listener())?;
     let reporter = &*listeners.reporter;
     let read = || archive.read(mapping.shape(), args.selection.order, None, reporter, &interrupt);
     let selection = archive::selection(&args.selection);

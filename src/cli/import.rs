@@ -131,7 +131,7 @@ fn go(args: &Import, destination: Destination, screen: &Screen, report: &Report)
     let interrupt = Interrupt::listen(&runtime, move |times| if times == 1 { asked.ask() } else { asked.now() })?;
     let archive = Archive::open(&args.archive, screen, &interrupt)?;
     let mapping = archive.mapping_judging(&args.archive, &args.levels)?;
-    let listeners = screen.listeners_with(&args.findings, report.listener())?;
+    let listeners = screen.listeners_with(&args.findings, mapping.levels(), report.listener())?;
     // Kept to the end: a rehearsal leaves nothing behind.
     let rehearsal = match (&destination, &args.journal) {
         (Destination::Sandbox, None) => Some(archive.temporary_folder()?),
@@ -178,6 +178,7 @@ fn describe(about: &mut About, args: &Import, mapping: &Mapping, journal: &Path)
         add("--window", window.to_string());
     }
     let switches = [
+        ("--demo", args.demo),
         ("--strict", args.strict),
         ("--no-marker", args.no_marker),
         ("--people-only", args.people_only),

@@ -4,6 +4,7 @@ use std::io::{self, BufWriter, Write as _};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::Args;
+use foxferry::finding::Levels;
 use foxferry::holdings::{self, Holdings};
 use foxferry::pipeline;
 use foxferry::report::chorus::Chorus;
@@ -70,7 +71,7 @@ fn go(args: &Inspect, screen: &Screen, report: &Report) -> Result<Exit, Failure>
     let tally = Arc::new(Tally::default());
     let mut all: Vec<Arc<dyn Reporter>> = vec![Arc::<Tally>::clone(&tally)];
     all.extend(report.listener().map(|report| Arc::clone(report) as Arc<dyn Reporter>));
-    let listeners = Chorus(all);
+    let listeners = Chorus { reporters: all, levels: Levels::default() };
     for oddity in &reader.facts.oddities {
         listeners.event(&Event::Finding(&pipeline::finding_of(oddity.clone(), None)));
     }

@@ -140,7 +140,7 @@ pub fn run(args: &Restore, screen: &Screen) -> Result<Exit, Failure> {
     let asked = stop.clone();
     let interrupt = Interrupt::listen(&runtime, move |times| if times == 1 { asked.ask() } else { asked.now() })?;
     let restoration = prepare(&args.dir, &args.which, &args.selection, &args.mailbox_map, &interrupt)?;
-    let listeners = screen.listeners(&args.findings)?;
+    let listeners = screen.listeners_with(&args.findings, &args.levels.levels(), None)?;
     // Kept to the end: a rehearsal leaves nothing behind.
     let rehearsal = match (&destination, &args.journal) {
         (Destination::Sandbox, None) => Some(temporary_folder(None)?),

@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 
+use foxferry::finding::Levels;
 use foxferry::mapping::account::{Account, Fate};
 use foxferry::report::Reporter;
 use foxferry::report::chorus::Chorus;
@@ -74,11 +75,16 @@ impl Screen {
 
     /// Everybody who listens to a run.
     pub fn listeners(&self, args: &FindingArgs) -> Result<Listeners, Failure> {
-        self.listeners_with(args, None)
+        self.listeners_with(args, &Levels::default(), None)
     }
 
     /// Everybody who listens to a run of which there will be a report.
-    pub fn listeners_with(&self, args: &FindingArgs, report: Option<&Arc<HtmlReport>>) -> Result<Listeners, Failure> {
+    pub fn listeners_with(
+        &self,
+        args: &FindingArgs,
+        levels: &Levels,
+        report: Option<&Arc<HtmlReport>>,
+    ) -> Result<Listeners, Failure> {
         let tally = Arc::new(Tally::default());
         let terminal = Arc::new(Terminal::new(self.style()));
         let mut all: Vec<Arc<dyn Reporter>> = vec![Arc::<Tally>::clone(&tally), Arc::<Terminal>::clone(&terminal)];
@@ -95,7 +101,7 @@ impl Screen {
             all.push(Arc::<FindingsFile>::clone(&created));
             file = Some((created, path.display().to_string()));
         }
-        Ok(Listeners { reporter: Arc::new(Chorus(all)), tally, terminal, file })
+        Ok(Listeners { reporter: Arc::new(Chorus { reporters: all, levels: levels.clone() }), tally, terminal, file })
     }
 
     /// A listener for the indexing pass only.
