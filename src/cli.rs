@@ -28,6 +28,7 @@ mod cases;
 mod check;
 mod completions;
 mod demo;
+mod doctor;
 mod drill;
 mod exit;
 mod export;
@@ -72,6 +73,7 @@ First steps, with no server and no key:
 
 Then the real thing:
   export FREESCOUT_API_KEY=…          in FreeScout: Manage » API & Webhooks
+  foxferry doctor --url https://help.example.org
   foxferry import ARCHIVE --url https://help.example.org
 
 ARCHIVE is a file or folder, packed or not: what Zendesk, Freshdesk, Help Scout, Intercom, Zammad, osTicket or
@@ -116,6 +118,9 @@ enum Command {
     /// Import a backup into a FreeScout; a second run goes on where the first stopped
     #[command(after_help = restore::EXAMPLES)]
     Restore(restore::Restore),
+    /// Ask a FreeScout what it is and can do, and say what would go wrong before anything is sent
+    #[command(after_help = doctor::EXAMPLES)]
+    Doctor(doctor::Doctor),
     /// Run a FreeScout imitation on this machine
     #[command(after_help = sandbox::EXAMPLES)]
     Sandbox(sandbox::SandboxArgs),
@@ -338,6 +343,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Export(args)) => export::run(&args, &screen),
         Some(Command::FetchAttachments(args)) => fetch::run(&args, &screen),
         Some(Command::Restore(args)) => restore::run(&args, &screen),
+        Some(Command::Doctor(args)) => doctor::run(&args, &screen),
         Some(Command::Sandbox(args)) => sandbox::run(&args, &screen),
         Some(Command::Completions(args)) => completions::run(&args, &screen),
     }

@@ -34,6 +34,7 @@ mod envelope;
 mod error;
 mod filter;
 mod people;
+mod probe;
 mod request;
 mod rows;
 #[cfg(test)]

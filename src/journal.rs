@@ -54,7 +54,8 @@ const CHECKED_FOR: Duration = Duration::from_millis(500);
 pub struct Identity {
     /// The target's normalised address, without credentials.
     pub target: String,
-    /// The name of the source that the records come from (`zendesk`).
+    /// The name of the source that the records come from (`zendesk`). Empty: whatever it is; a journal that is made so
+    /// takes the first that comes.
     pub source: String,
 }
 
@@ -522,6 +523,13 @@ fn prepare(db: &mut Connection, path: &Path, is_new: bool, identity: &Identity) 
             params![identity.target, identity.source, now()],
         )
         .map_err(failed)?;
+    // A journal that was made before any archive was known takes the first that comes.
+    change
+        .execute(
+            "UPDATE identity SET source = ?1 WHERE source = '' AND target = ?2",
+            [&identity.source, &identity.target],
+        )
+        .map_err(failed)?;
     let found = View::of(&change).identity().map_err(failed)?;
     if found.target != identity.target {
         return Err(JournalError::OtherTarget {
@@ -530,7 +538,7 @@ fn prepare(db: &mut Connection, path: &Path, is_new: bool, identity: &Identity) 
             wanted: identity.target.clone(),
         });
     }
-    if found.source != identity.source {
+    if found.source != identity.source && !identity.source.is_empty() {
         return Err(JournalError::OtherSource {
             path: path.to_path_buf(),
             found: found.source,

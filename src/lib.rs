@@ -9,6 +9,7 @@
 //!
 //! - [`input`], [`source`] and [`catalog`] cut an archive into [`record`]s.
 //! - [`mapping`] turns a record into a [`conversation`]; [`check`] says what FreeScout would do to it.
+//! - [`doctor`] asks a target what it is and can do, before anything is sent.
 //! - [`upload`] sends it through [`freescout`], and [`journal`] remembers what has happened.
 //! - [`holdings`] counts what an archive holds, before any mapping.
 //! - [`anonymise`] makes a record nobody's, so that it can be shown to others.
@@ -27,6 +28,7 @@ pub mod content;
 pub mod conversation;
 pub mod demo;
 pub mod distinct;
+pub mod doctor;
 pub mod export;
 pub mod fetch;
 pub mod finding;

@@ -33,6 +33,7 @@ mod carry;
 mod compare;
 mod crew;
 mod customers;
+pub(crate) mod facts;
 mod late;
 pub(crate) mod limiter;
 mod line;
@@ -166,6 +167,11 @@ pub enum UploadError {
         /// The conversation that was made.
         conversation: u64,
     },
+    /// The doctor saw conversations arrive as new ones, and nothing has been sent.
+    #[error(
+        "FreeScout did not take the doctor's conversation as imported; nothing was sent, since customers would be mailed"
+    )]
+    LosesImported,
     /// A defect of this program.
     #[error("a task ended in a way it should not: {what}")]
     Bug {
@@ -194,8 +200,11 @@ pub async fn run(
 ) -> Result<Summary, UploadError> {
     let is_known = journal.has_done().await.map_err(UploadError::Journal)?;
     let line = Line::begin(client, directory, journal, options, reporter, stop).await?;
-    let budget = line.recall().await.map_err(UploadError::Journal)?;
-    let carrier = Arc::new(Carrier::new(line, is_known, budget.as_deref()));
+    let budget = match line.recall().await {
+        Ok(budget) => budget,
+        Err(error) => return line.end(Err(error), Summary::default()).await,
+    };
+    let carrier = Arc::new(Carrier::new(line, is_known, budget));
     let work = async {
         let mut result = carry_all(&carrier, &mut items).await;
         // The reader's OS threads end when nobody listens any more.

@@ -456,6 +456,9 @@ pub(super) fn failure_of(error: &UploadError) -> Failure {
         ),
         UploadError::TargetGone { .. } => failure.hint("the journal is in order; run the same command again when the target is back"),
         UploadError::Journal(cause) => journals::failure_of(cause),
+        UploadError::LosesImported => failure.hint(
+            "update its API & Webhooks module, then let `foxferry doctor --probe MAILBOX` look again over the same journal",
+        ),
         UploadError::NotImported { .. } => failure.hint(
             "its API & Webhooks module may be too old; look at that conversation, delete it, and update the module before going on",
         ),

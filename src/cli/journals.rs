@@ -47,6 +47,13 @@ pub fn index_of(journal: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
+/// The only journal in the current folder, if it belongs to this target.
+pub fn only_one_of(target: &str) -> Option<PathBuf> {
+    let path = only_one(Path::new(".")).ok()?;
+    let identity = Journal::open_read_only(&path).ok()?.identity().ok()?;
+    (identity.target == target).then_some(path)
+}
+
 fn only_one(folder: &Path) -> Result<PathBuf, Failure> {
     let entries = fs::read_dir(folder)
         .map_err(|cause| Failure::new(Exit::Usage, format_args!("the current folder cannot be read: {cause}")))?;

@@ -91,6 +91,12 @@ impl JsonWriter {
         self.json(value);
     }
 
+    /// JSON that is put together elsewhere.
+    pub(super) fn value_of(&mut self, value: &serde_json::Value) {
+        self.value();
+        self.json(value);
+    }
+
     pub(super) fn number(&mut self, value: u64) {
         self.value();
         self.json(&value);

@@ -8,6 +8,8 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::facts;
+
 /// A request is never cut below this many bytes: a server that takes less takes nothing.
 pub(super) const SMALLEST: u64 = 64 * 1024;
 
@@ -58,10 +60,7 @@ impl Budget {
     /// For the journal.
     pub(super) fn fact(&self) -> String {
         let known = self.known();
-        match known.refused {
-            u64::MAX => known.bytes.to_string(),
-            refused => format!("{} below {refused}", known.bytes),
-        }
+        facts::budget(known.bytes, Some(known.refused).filter(|refused| *refused != u64::MAX))
     }
 
     /// A request of this length was refused for its size.

@@ -91,8 +91,7 @@ struct There {
 }
 
 impl Carrier {
-    pub(super) fn new(line: Line, is_first_known: bool, learnt: Option<&str>) -> Self {
-        let budget = Budget::new(line.options.request_budget, learnt);
+    pub(super) fn new(line: Line, is_first_known: bool, budget: Budget) -> Self {
         let staff = Staff::of(&line.directory);
         Self {
             line,

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::budget::Budget;
+use super::facts;
 use super::limiter::{Asks, Like, Limiter, Permit, Reply};
 use super::{Options, Stop, UploadError, retry};
 use crate::finding::{Finding, codes};
@@ -100,12 +101,6 @@ const PROGRESS_EVERY: Duration = Duration::from_secs(5);
 /// What fails alone is tried for this part of the time that a silent target is waited for.
 const ALONE: u32 = 3;
 
-/// The journal's fact that FreeScout counts conversations by itself.
-const CUSTOM_NUMBERS: &str = "custom-numbers";
-
-/// The journal's fact that holds what is known of how many bytes the target takes in a request: [`Budget::fact`].
-const BUDGET: &str = "request-budget";
-
 impl Line {
     /// Begins a run, and writes it into the journal.
     pub(super) async fn begin(
@@ -179,16 +174,21 @@ impl Line {
         }
     }
 
-    /// Takes up what earlier runs have learnt about the target. Gives what they learnt of the size of requests.
-    pub(super) async fn recall(&self) -> Result<Option<String>, JournalError> {
-        let is_custom = self.journal.fact(CUSTOM_NUMBERS).await?.is_some();
+    /// Takes up what the doctor and earlier runs have learnt about the target. Gives what they learnt of the size of requests.
+    pub(super) async fn recall(&self) -> Result<Budget, UploadError> {
+        let fact = async |name| self.journal.fact(name).await.map_err(UploadError::Journal);
+        if fact(facts::TAKES_IMPORTS).await?.as_deref() == Some("no") {
+            return Err(UploadError::LosesImported);
+        }
+        let is_custom = fact(facts::CUSTOM_NUMBERS).await?.is_some();
         self.is_single_file.store(is_custom, Ordering::Relaxed);
-        self.journal.fact(BUDGET).await
+        let most = facts::most(self.options.request_budget, fact(facts::REQUEST_TAKEN).await?.as_deref());
+        Ok(Budget::new(most, fact(facts::REQUEST_BUDGET).await?.as_deref()))
     }
 
     /// Keeps what was learnt of the size of requests for the next run.
     pub(super) async fn remember_budget(&self, budget: &Budget) -> Result<(), Halt> {
-        Ok(self.journal.set_fact(BUDGET, &budget.fact()).await?)
+        Ok(self.journal.set_fact(facts::REQUEST_BUDGET, &budget.fact()).await?)
     }
 
     /// Looks at the number of a conversation that was made. If FreeScout does not show the id as number, it counts by
@@ -199,7 +199,7 @@ impl Line {
         if !is_custom || self.is_single_file.swap(true, Ordering::Relaxed) {
             return Ok(());
         }
-        self.journal.set_fact(CUSTOM_NUMBERS, "yes").await?;
+        self.journal.set_fact(facts::CUSTOM_NUMBERS, "yes").await?;
         let message = "FreeScout numbers conversations by itself and can give one number to two that are made at the \
                        same time; from here on they are made one after the other"
             .to_owned();

@@ -9,6 +9,7 @@ mod cases;
 mod check;
 mod containers;
 mod described;
+mod doctor;
 mod encrypted;
 mod exit_codes;
 mod export;
