@@ -24,7 +24,7 @@ mod generation;
 mod holdings;
 mod sizes;
 
-pub use experiments::{ADDRESS, experiment, tidy};
+pub use experiments::{ADDRESS, experiment};
 pub use sizes::LARGEST;
 
 /// How long a request that failed waits for its second try.

@@ -109,7 +109,7 @@ pub fn run(args: &Doctor, screen: &Screen) -> Result<Exit, Failure> {
     let runtime = interrupt::runtime()?;
     let stop = Stop::new();
     let asked = stop.clone();
-    let _interrupt = Interrupt::listen(&runtime, move |_| asked.ask())?;
+    let _interrupt = Interrupt::listen(&runtime, move |times| if times == 1 { asked.ask() } else { asked.now() })?;
     let (client, _sandbox) = target(args, &runtime)?;
     let mut teller = Teller { screen, sums: Sums::default(), broken: None };
     let looked = look(args, &runtime, &client, &stop, &mut teller);
@@ -182,15 +182,15 @@ fn look(
     let seen = runtime.block_on(async {
         let mut tell = |diagnosis: Diagnosis| teller.tell(&diagnosis);
         tokio::select! {
-            seen = doctor::experiment(client, &directory, mailbox, &mut tell) => Ok(seen),
-            () = stop.asked() => Err(doctor::tidy(client, mailbox).await),
+            seen = doctor::experiment(client, &directory, mailbox, stop, &mut tell) => Some(seen),
+            () = stop.at_once() => None,
         }
     });
     match seen {
-        Ok(seen) => Ok(Some(learnt.and(seen))),
-        Err(Ok(_)) => Err(Failure::new(Exit::Interrupted, "interrupted; what the experiments had made is removed")),
-        Err(Err(error)) => Err(Failure::of(Exit::Interrupted, &error).hint(format_args!(
-            "the experiments could not be removed: delete the conversations of {} by hand, or let `doctor --probe` do it",
+        Some(seen) if !stop.is_asked() => Ok(Some(learnt.and(seen))),
+        Some(_) => Err(Failure::new(Exit::Interrupted, "interrupted; the experiments are ended")),
+        None => Err(Failure::new(Exit::Interrupted, "stopped at once; some experiments are left").hint(format_args!(
+            "delete the conversations of {} by hand, or let `doctor --probe` do it",
             doctor::ADDRESS
         ))),
     }

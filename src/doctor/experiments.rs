@@ -16,6 +16,7 @@ use crate::freescout::{
     ApiError, Client, ConversationFilter, CustomerFilter, Deleted, Directory, Embed, Labelled, NewAttachment,
     NewConversation, NewCustomer, NewThread, Page, Verdict, wire,
 };
+use crate::upload::Stop;
 
 use super::{Desk, Grade, Learnt, chain, holdings, shown};
 
@@ -46,11 +47,13 @@ fn past(seconds: i64) -> Timestamp {
 
 /// Makes a few conversations in this mailbox, says what the server does with them, and removes them.
 ///
-/// Nobody is mailed. The customer with [`ADDRESS`] stays.
+/// Nobody is mailed. The customer with [`ADDRESS`] stays. After a wish to stop, what is in flight is finished and all is
+/// removed.
 pub async fn experiment(
     client: &Client,
     directory: &Directory,
     mailbox: u64,
+    stop: &Stop,
     tell: &mut (dyn FnMut(super::Diagnosis) + Send),
 ) -> Learnt {
     let mut desk = Desk::new(client, tell);
@@ -74,9 +77,11 @@ pub async fn experiment(
         }
     }
     let mut learnt = Learnt::default();
-    if lab.canary(&mut desk, &mut learnt).await {
+    if lab.canary(&mut desk, &mut learnt).await && !stop.is_asked() {
         lab.threads(&mut desk).await;
-        lab.zone(&mut desk).await;
+        if !stop.is_asked() {
+            lab.zone(&mut desk).await;
+        }
     }
     match remove(client, mailbox, customer).await {
         Ok(_) => desk.say(
@@ -92,15 +97,6 @@ pub async fn experiment(
         ),
     }
     learnt
-}
-
-/// Removes what experiments have left in a mailbox; says how many conversations that were.
-pub async fn tidy(client: &Client, mailbox: u64) -> Result<usize, ApiError> {
-    let found = client.list_customers(&CustomerFilter::email(ADDRESS), Page::of(10)).await?;
-    let Some(customer) = found.items.iter().find(|row| row.emails().any(|email| email == ADDRESS)) else {
-        return Ok(0);
-    };
-    remove(client, mailbox, customer.id).await
 }
 
 async fn customer(desk: &mut Desk<'_>) -> Result<u64, ApiError> {

@@ -5,6 +5,7 @@ use super::*;
 use crate::freescout::Target;
 use crate::journal::Identity;
 use crate::sandbox::{self, Fault, Sandbox};
+use crate::upload::Stop;
 
 /// Everything that was told, and what was learnt.
 struct Looked {
@@ -41,7 +42,7 @@ async fn look(sandbox: &Sandbox) -> Looked {
         return Looked { told, learnt: Learnt::default() };
     };
     let mailbox = directory.mailboxes[0].mailbox.id;
-    let learnt = learnt.and(experiment(&client, &directory, mailbox, &mut tell).await);
+    let learnt = learnt.and(experiment(&client, &directory, mailbox, &Stop::new(), &mut tell).await);
     Looked { told, learnt }
 }
 
