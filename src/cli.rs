@@ -53,6 +53,7 @@ mod settings;
 mod status;
 mod survey;
 mod terminal;
+mod verify;
 
 /// Carries a help desk's history into FreeScout: nothing lost, nothing doubled, nobody mailed.
 #[derive(Debug, Parser)]
@@ -106,6 +107,9 @@ enum Command {
     /// Print the table of old and new ids
     #[command(after_help = ledger::EXAMPLES)]
     Ledger(ledger::Ledger),
+    /// Read everything back from FreeScout and compare it with what was sent
+    #[command(after_help = verify::EXAMPLES)]
+    Verify(verify::Verify),
     /// Copy a FreeScout into a folder; run nightly it fetches only what changed
     #[command(after_help = backup::EXAMPLES)]
     Backup(backup::Backup),
@@ -339,6 +343,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Status(args)) => status::run(&args, &screen),
         Some(Command::Letters(args)) => status::letters(&args, &screen),
         Some(Command::Ledger(args)) => ledger::run(&args, &screen),
+        Some(Command::Verify(args)) => verify::run(&args, &screen),
         Some(Command::Backup(args)) => backup::run(&args, &screen),
         Some(Command::Export(args)) => export::run(&args, &screen),
         Some(Command::FetchAttachments(args)) => fetch::run(&args, &screen),

@@ -23,10 +23,12 @@ use crate::finding::Finding;
 use crate::record::{Origin, Place, RecordId};
 use crate::report::Outcome;
 
+mod carried;
 mod rows;
 mod view;
 mod writer;
 
+pub use carried::{AttachmentSeen, Carried, ThreadSeen};
 pub use rows::{
     Admission, Admitted, AttachmentRow, ConversationDigests, CreateRows, Digest, Intent, Key, OpenRecord, OpenStep,
     PersonRow, RecordRow, RunId, Settled, Settlement, StepId, StepKind, StepState, Sweep, ThreadDigests, ThreadRow,

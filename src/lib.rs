@@ -11,6 +11,7 @@
 //! - [`mapping`] turns a record into a [`conversation`]; [`check`] says what FreeScout would do to it.
 //! - [`doctor`] asks a target what it is and can do, before anything is sent.
 //! - [`upload`] sends it through [`freescout`], and [`journal`] remembers what has happened.
+//! - [`verify`] reads back what was carried and compares it.
 //! - [`holdings`] counts what an archive holds, before any mapping.
 //! - [`anonymise`] makes a record nobody's, so that it can be shown to others.
 //! - [`backup`] copies a FreeScout into a folder, and reads it back.
@@ -48,4 +49,5 @@ pub mod roster;
 pub mod sandbox;
 pub mod source;
 pub mod upload;
+pub mod verify;
 pub mod window;

@@ -39,6 +39,7 @@ pub(crate) mod limiter;
 mod line;
 mod people;
 mod plan;
+pub(crate) mod readback;
 mod reconcile;
 pub(crate) mod retry;
 mod staff;

@@ -17,6 +17,13 @@ pub type Digest = [u8; 8];
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RecordRow(pub(super) i64);
 
+impl RecordRow {
+    /// Its number, which ascends in the order in which records were taken up.
+    pub fn number(self) -> i64 {
+        self.0
+    }
+}
+
 /// A run's row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RunId(pub i64);

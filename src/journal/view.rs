@@ -123,7 +123,7 @@ pub struct Attempt {
     pub key: Key,
 }
 
-fn origin_of(row: &Row<'_>, column: usize) -> Result<Origin> {
+pub(super) fn origin_of(row: &Row<'_>, column: usize) -> Result<Origin> {
     let file: String = row.get(column)?;
     let kind: String = row.get(column + 1)?;
     let place = unsigned(row.get(column + 2)?);
@@ -135,19 +135,28 @@ fn origin_of(row: &Row<'_>, column: usize) -> Result<Origin> {
     Ok(Origin { file: Arc::from(file), place, seat: None })
 }
 
-fn id_of(row: &Row<'_>, column: usize) -> Result<RecordId> {
+pub(super) fn id_of(row: &Row<'_>, column: usize) -> Result<RecordId> {
     let source: String = row.get(column)?;
     let original: String = row.get(column + 1)?;
     Ok(RecordId { source: Arc::from(source), original })
 }
 
-fn remote(row: &Row<'_>, column: usize) -> Result<Option<u64>> {
+pub(super) fn remote(row: &Row<'_>, column: usize) -> Result<Option<u64>> {
     Ok(row.get::<_, Option<i64>>(column)?.map(unsigned))
 }
 
 impl<'a> View<'a> {
     pub(super) fn of(db: &'a Connection) -> Self {
         Self { db }
+    }
+
+    pub(super) fn db(&self) -> &'a Connection {
+        self.db
+    }
+
+    /// A single number.
+    pub(super) fn ask_one(&self, sql: &str) -> Result<i64> {
+        self.db.query_row(sql, [], |row| row.get(0))
     }
 
     /// Whose journal it is.

@@ -34,3 +34,4 @@ mod resume;
 mod sandbox;
 #[path = "../../fuzz/src/targets.rs"]
 mod targets;
+mod verify;
