@@ -24,6 +24,7 @@ mod archive;
 mod ask;
 mod backup;
 mod browse;
+mod carried;
 mod cases;
 mod check;
 mod completions;
@@ -47,6 +48,7 @@ mod outcomes;
 mod people;
 mod report;
 mod restore;
+mod rollback;
 mod sandbox;
 mod screen;
 mod settings;
@@ -110,6 +112,9 @@ enum Command {
     /// Read everything back from FreeScout and compare it with what was sent
     #[command(after_help = verify::EXAMPLES)]
     Verify(verify::Verify),
+    /// Remove what this journal's runs created and nobody has touched since; a dry run without --yes
+    #[command(after_help = rollback::EXAMPLES)]
+    Rollback(rollback::Rollback),
     /// Copy a FreeScout into a folder; run nightly it fetches only what changed
     #[command(after_help = backup::EXAMPLES)]
     Backup(backup::Backup),
@@ -344,6 +349,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Letters(args)) => status::letters(&args, &screen),
         Some(Command::Ledger(args)) => ledger::run(&args, &screen),
         Some(Command::Verify(args)) => verify::run(&args, &screen),
+        Some(Command::Rollback(args)) => rollback::run(&args, &screen),
         Some(Command::Backup(args)) => backup::run(&args, &screen),
         Some(Command::Export(args)) => export::run(&args, &screen),
         Some(Command::FetchAttachments(args)) => fetch::run(&args, &screen),

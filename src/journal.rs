@@ -366,6 +366,13 @@ impl Journal {
         self.writer.run(When::Durable, move |db| rows::disown(db, record)).await
     }
 
+    /// Writes down that a record's conversation has been removed again. Nothing of it counts as sent any more: it is
+    /// `skipped`, and a later import may carry it anew.
+    pub async fn withdraw(&self, record: RecordRow, reason: &str) -> Result<(), JournalError> {
+        let reason = reason.to_owned();
+        self.writer.run(When::Durable, move |db| carried::withdraw(db, record, &reason, now())).await
+    }
+
     /// What a run has learnt about the target under this name.
     pub async fn fact(&self, key: &'static str) -> Result<Option<String>, JournalError> {
         self.writer.run(When::AtOnce, move |db| rows::fact(db, key)).await

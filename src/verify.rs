@@ -83,6 +83,8 @@ pub struct Difference {
 pub struct Compared {
     /// In the order in which they were found.
     pub differences: Vec<Difference>,
+    /// The whole conversation does not exist any more.
+    pub is_gone: bool,
 }
 
 impl Compared {
@@ -119,6 +121,7 @@ pub async fn compare(client: &Client, record: &Carried, has_files: bool) -> Resu
         Ok(answer) => answer.value,
         Err(error) if error.is_not_found() => {
             compared.add(Mark::Missing, format!("conversation {conversation} is gone"));
+            compared.is_gone = true;
             return Ok(compared);
         }
         Err(error) => {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use foxferry::freescout::{Client, Directory};
+use foxferry::freescout::Client;
 use foxferry::journal::{Carried, Reader};
 use foxferry::report::Outcome;
 use foxferry::upload::Stop;
@@ -15,11 +15,11 @@ use foxferry::verify::{self, Compared, Mark, Seal};
 use futures_util::{StreamExt as _, stream};
 use serde_json::json;
 
+use crate::cli::carried::{CarriedArgs, Target};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::interrupt::{self, Interrupt};
 use crate::cli::screen::{Screen, counted, shortened};
-use crate::cli::{JournalArgs, journals, settings};
-use crate::env;
+use crate::cli::{journals, settings};
 
 pub const EXAMPLES: &str = "\
 Examples:
@@ -39,19 +39,7 @@ const PAGE: usize = 500;
 #[derive(Debug, Args)]
 pub struct Verify {
     #[command(flatten)]
-    journal: JournalArgs,
-    /// The FreeScout to read from, with or without `/api` [env: FREESCOUT_URL; default: the journal's target]
-    #[arg(long, value_name = "URL", help_heading = "Target")]
-    url: Option<String>,
-    /// File that holds the API key [or env: FREESCOUT_API_KEY]
-    #[arg(long, value_name = "FILE", help_heading = "Target")]
-    key_file: Option<PathBuf>,
-    /// Certificates (PEM) of a private authority to trust beside the system's
-    #[arg(long, value_name = "FILE", help_heading = "Target")]
-    ca_file: Option<PathBuf>,
-    /// At most N requests in flight
-    #[arg(long, value_name = "N", default_value = "4", value_parser = clap::value_parser!(u16).range(1..=256), help_heading = "Target")]
-    concurrency: u16,
+    carried: CarriedArgs,
     /// At most N conversations per second [default: as fast as the target answers]
     #[arg(long, value_name = "N", value_parser = super::rate, help_heading = "Target")]
     rate: Option<f64>,
@@ -187,33 +175,11 @@ impl Sums {
 
 /// Reads back, compares, and says what differs.
 pub fn run(args: &Verify, screen: &Screen) -> Result<Exit, Failure> {
-    let journal = journals::open(&args.journal)?;
-    let identity = journal.identity().map_err(|error| journals::failure_of(&error))?;
-    let named = args.url.clone().or(settings::variable(env::URL)?).unwrap_or_else(|| identity.target.clone());
-    let place =
-        settings::Place { url: Some(&named), key_file: args.key_file.as_deref(), ca_file: args.ca_file.as_deref() };
-    let Some(server) = settings::Server::choose(&place)? else {
-        return Err(Failure::new(Exit::Usage, "there is no FreeScout to read from").hint("name it with `--url`"));
-    };
-    let client = server.client(usize::from(args.concurrency))?;
-    if client.shown_url() != identity.target {
-        return Err(Failure::new(
-            Exit::Stopped,
-            format_args!(
-                "the journal `{}` belongs to {}, not to {}",
-                journal.path().display(),
-                identity.target,
-                client.shown_url()
-            ),
-        )
-        .hint("name the target it belongs to with `--url`, or another journal with `--journal`"));
-    }
     let runtime = interrupt::runtime()?;
     let stop = Stop::new();
     let asked = stop.clone();
     let _interrupt = Interrupt::listen(&runtime, move |_| asked.ask())?;
-    // The first answer tells what kind of place it is.
-    runtime.block_on(Directory::fetch(&client)).map_err(|error| settings::failure_of(&error))?;
+    let Target { journal, identity, client } = args.carried.open(&runtime)?;
     let mut manifest = args.manifest.as_ref().map(Manifest::create).transpose()?;
     if let Some(manifest) = &mut manifest {
         manifest.line(&json!({
@@ -263,7 +229,7 @@ async fn go(
                     (record, verify::compare(client, record, !args.no_attachments).await)
                 }
             })
-            .buffered(usize::from(args.concurrency));
+            .buffered(args.carried.concurrency());
         loop {
             let next = tokio::select! {
                 next = compared.next() => next,
@@ -291,7 +257,7 @@ async fn go(
     Ok(sums)
 }
 
-fn bar(screen: &Screen, wanted: u64) -> indicatif::ProgressBar {
+pub(super) fn bar(screen: &Screen, wanted: u64) -> indicatif::ProgressBar {
     if !screen.has_bar() || !std::io::stderr().is_terminal() {
         return indicatif::ProgressBar::hidden();
     }

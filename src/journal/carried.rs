@@ -1,6 +1,6 @@
 //! What was carried, with everything that is needed to compare it with what is there.
 
-use rusqlite::{Result, params};
+use rusqlite::{Connection, Result, params};
 
 use super::rows::{ConversationDigests, Digest, RecordRow, ThreadDigests, bad_column, outcome_of, unsigned};
 use super::view::{View, id_of, origin_of, remote};
@@ -111,6 +111,19 @@ impl View<'_> {
         Ok(all)
     }
 
+    /// Every customer that this journal's runs made: address and FreeScout's id.
+    pub fn people_made(&self, mut each: impl FnMut(&str, u64)) -> Result<()> {
+        let mut rows = self
+            .db()
+            .prepare("SELECT key, customer FROM people WHERE is_ours = 1 AND customer IS NOT NULL ORDER BY key")?;
+        let mut rows = rows.query([])?;
+        while let Some(row) = rows.next()? {
+            let key: String = row.get(0)?;
+            each(&key, unsigned(row.get(1)?));
+        }
+        Ok(())
+    }
+
     fn threads_seen(&self, record: RecordRow) -> Result<Vec<ThreadSeen>> {
         let mut files = self.db().prepare_cached(
             "SELECT name, size, hash, remote FROM attachments WHERE record = ?1 AND thread = ?2 ORDER BY ordinal",
@@ -143,4 +156,19 @@ impl View<'_> {
             })?
             .collect()
     }
+}
+
+/// A record's conversation is gone from FreeScout, by our own hand: nothing of it counts as sent, and a later import may
+/// carry it again.
+pub(super) fn withdraw(db: &Connection, record: RecordRow, reason: &str, now: i64) -> Result<()> {
+    for table in ["steps", "threads", "attachments"] {
+        db.execute(&format!("DELETE FROM {table} WHERE record = ?1"), [record.0])?;
+    }
+    db.execute(
+        "UPDATE records SET state = 'skipped', reason = ?2, conversation = NULL, number = NULL, mailbox = NULL,
+             opened_at = NULL, key_digest = NULL, digests = NULL, attempts = 0, sweep_after = NULL, settled_at = ?3
+         WHERE id = ?1",
+        params![record.0, reason, now],
+    )?;
+    Ok(())
 }

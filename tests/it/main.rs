@@ -31,6 +31,7 @@ mod rehearsal;
 mod report;
 mod restore;
 mod resume;
+mod rollback;
 mod sandbox;
 #[path = "../../fuzz/src/targets.rs"]
 mod targets;

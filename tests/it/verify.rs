@@ -102,8 +102,8 @@ fn every_planted_difference_is_found_and_nothing_else() {
     // What nobody can do over the API is planted on the other side: as if something else had been sent.
     let journal = Connection::open(place.path().join("mail.ferry")).unwrap();
     let flip = |column: usize| {
-        let at = column * 8 + 1;
-        format!("digests = CAST(substr(digests, 1, {}) || x'FF' || substr(digests, {}) AS BLOB)", at - 1, at + 1)
+        let (before, behind) = (column * 8, column * 8 + 9);
+        format!("digests = CAST(substr(digests, 1, {before}) || zeroblob(8) || substr(digests, {behind}) AS BLOB)")
     };
     let head = [
         "mailbox",
