@@ -32,6 +32,7 @@ mod demo;
 mod doctor;
 mod drill;
 mod exit;
+mod explain;
 mod export;
 mod fetch;
 mod follow;
@@ -43,11 +44,13 @@ mod interrupt;
 mod journals;
 mod ledger;
 mod lint;
+mod man;
 mod mapping;
 mod outcomes;
 mod people;
 mod report;
 mod restore;
+mod retry;
 mod rollback;
 mod sandbox;
 mod screen;
@@ -106,7 +109,13 @@ enum Command {
     /// List what was rejected, refused or given up, and why
     #[command(after_help = status::LETTERS_EXAMPLES)]
     Letters(status::Letters),
-    /// Print the table of old and new ids
+    /// Take up again what was rejected, refused or given up
+    #[command(after_help = retry::EXAMPLES)]
+    Retry(Box<retry::Retry>),
+    /// Tell the whole story of one record, from its old id or its conversation
+    #[command(after_help = explain::EXAMPLES)]
+    Explain(explain::Explain),
+    /// Print the table of old and new ids, or redirect rules for a web server
     #[command(after_help = ledger::EXAMPLES)]
     Ledger(ledger::Ledger),
     /// Read everything back from FreeScout and compare it with what was sent
@@ -136,6 +145,9 @@ enum Command {
     /// Print a completion script for a shell
     #[command(after_help = completions::EXAMPLES)]
     Completions(completions::Completions),
+    /// Print the manual page, or write one for each command
+    #[command(after_help = man::EXAMPLES)]
+    Man(man::Man),
 }
 
 /// Options that every command knows.
@@ -347,6 +359,8 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Mapping(args)) => mapping::run(&args, &screen),
         Some(Command::Status(args)) => status::run(&args, &screen),
         Some(Command::Letters(args)) => status::letters(&args, &screen),
+        Some(Command::Retry(args)) => retry::run(*args, &screen),
+        Some(Command::Explain(args)) => explain::run(&args, &screen),
         Some(Command::Ledger(args)) => ledger::run(&args, &screen),
         Some(Command::Verify(args)) => verify::run(&args, &screen),
         Some(Command::Rollback(args)) => rollback::run(&args, &screen),
@@ -357,6 +371,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Doctor(args)) => doctor::run(&args, &screen),
         Some(Command::Sandbox(args)) => sandbox::run(&args, &screen),
         Some(Command::Completions(args)) => completions::run(&args, &screen),
+        Some(Command::Man(args)) => man::run(&args, &screen),
     }
 }
 

@@ -28,7 +28,7 @@ mod rows;
 mod view;
 mod writer;
 
-pub use carried::{AttachmentSeen, Carried, ThreadSeen};
+pub use carried::{AttachmentSeen, Carried, StepTold, ThreadSeen, Told};
 pub use rows::{
     Admission, Admitted, AttachmentRow, ConversationDigests, CreateRows, Digest, Intent, Key, OpenRecord, OpenStep,
     PersonRow, RecordRow, RunId, Settled, Settlement, StepId, StepKind, StepState, Sweep, ThreadDigests, ThreadRow,

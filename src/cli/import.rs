@@ -88,6 +88,34 @@ pub struct Import {
     /// For tests: how many seconds a look-up waits at least before it believes that something is absent
     #[arg(long, value_name = "SECONDS", hide = true, value_parser = seconds)]
     settle: Option<f64>,
+    /// Dead letters are taken up again.
+    #[arg(skip)]
+    takes_up_dead: bool,
+}
+
+impl Import {
+    /// The journal that is meant.
+    pub(super) fn journal_path(&self) -> PathBuf {
+        self.journal.clone().unwrap_or_else(|| journals::path_for(&self.archive.archives[0]))
+    }
+
+    /// Makes this import one of these records alone, dead letters among them.
+    pub(super) fn take_up(&mut self, ids: Vec<String>) -> Result<(), Failure> {
+        let named = &mut self.selection.only;
+        named.retain(|id| !id.is_empty());
+        if let Some(other) = named.iter().find(|id| !ids.contains(id)) {
+            return Err(Failure::new(
+                Exit::Usage,
+                format_args!("the record `{other}` is neither rejected nor a dead letter"),
+            )
+            .hint("`foxferry letters` lists those that are"));
+        }
+        if named.is_empty() {
+            *named = ids;
+        }
+        self.takes_up_dead = true;
+        Ok(())
+    }
 }
 
 /// How what is missing is appended to a conversation that somebody works on.
@@ -384,6 +412,7 @@ impl Run<'_> {
             settle: self.args.settle.map_or(defaults.settle, Duration::from_secs_f64),
             sweep_after: self.args.settle.map_or(defaults.sweep_after, |settle| Duration::from_secs_f64(6.0 * settle)),
             has_marker: !self.args.no_marker,
+            takes_up_dead: self.args.takes_up_dead,
             appends_messages: self.args.append == Append::Messages,
             staff_may_be_customers: self.mapping.lets_staff_be_customers(),
             levels: self.mapping.levels().clone(),
@@ -397,7 +426,8 @@ impl Run<'_> {
     fn command(&self) -> String {
         let mapping = self.args.archive.mapping.as_deref().unwrap_or_else(|| self.archive.source.family());
         let what = if self.args.people_only { " --people-only" } else { "" };
-        format!("import {} --mapping {mapping}{what}", self.archive.shown)
+        let command = if self.args.takes_up_dead { "retry" } else { "import" };
+        format!("{command} {} --mapping {mapping}{what}", self.archive.shown)
     }
 
     /// Said before anything is sent: without a rule the target's only mailbox is used, and there must be only one.

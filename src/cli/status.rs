@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use clap::Args;
-use foxferry::journal::{Counts, Run};
+use foxferry::journal::{Counts, Letter, Run};
 use foxferry::report::{Outcome, Summary};
 use jiff::Timestamp;
 use serde_json::json;
@@ -20,7 +20,11 @@ Examples:
 pub const LETTERS_EXAMPLES: &str = "\
 Examples:
   foxferry letters
-  foxferry letters --json | jq -r .record";
+  foxferry letters --dead
+  foxferry letters --reason mailbox
+  foxferry letters --json | jq -r .record
+
+`foxferry retry ARCHIVE` takes them up again.";
 
 /// Arguments of `status`.
 #[derive(Debug, Args)]
@@ -34,6 +38,29 @@ pub struct Status {
 pub struct Letters {
     #[command(flatten)]
     journal: JournalArgs,
+    /// Only what was refused or given up
+    #[arg(long, conflicts_with = "rejected")]
+    dead: bool,
+    /// Only what could not be sent at all
+    #[arg(long)]
+    rejected: bool,
+    /// Only those whose reason holds this text, whatever its case
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    /// Only the records with these ids of the old system; several are separated by blanks or commas
+    #[arg(long, value_name = "ID", num_args = 1.., value_delimiter = ',')]
+    only: Vec<String>,
+}
+
+impl Letters {
+    fn wants(&self, letter: &Letter) -> bool {
+        let is_dead = letter.outcome == Outcome::Dead;
+        let holds = |text: &String| letter.reason.to_lowercase().contains(&text.to_lowercase());
+        (!self.dead || is_dead)
+            && (!self.rejected || !is_dead)
+            && self.reason.as_ref().is_none_or(holds)
+            && (self.only.is_empty() || self.only.contains(&letter.id.original))
+    }
 }
 
 /// Prints the totals.
@@ -130,6 +157,9 @@ pub fn letters(args: &Letters, screen: &Screen) -> Result<Exit, Failure> {
     let mut count = 0_u64;
     let asked = journal.ask(|view| {
         view.letters(|letter| {
+            if !args.wants(&letter) {
+                return;
+            }
             count += 1;
             if written.is_err() {
                 return;
@@ -155,7 +185,11 @@ pub fn letters(args: &Letters, screen: &Screen) -> Result<Exit, Failure> {
     written?;
     out.flush()?;
     if count == 0 {
-        screen.say("no letters: nothing was rejected, refused or given up");
+        let asked = args.dead || args.rejected || args.reason.is_some() || !args.only.is_empty();
+        screen.say(match asked {
+            true => "no letters of this kind",
+            false => "no letters: nothing was rejected, refused or given up",
+        });
     }
     Ok(Exit::Done)
 }

@@ -56,6 +56,52 @@ pub struct AttachmentSeen {
     pub remote: Option<u64>,
 }
 
+/// A request that changed something, or was to.
+#[derive(Debug, Clone)]
+pub struct StepTold {
+    /// `create`, `append`, …
+    pub kind: String,
+    /// Which of its kind, from 0.
+    pub ordinal: u32,
+    /// `in flight`, `unknown`, `done`, `refused`.
+    pub state: String,
+    /// When it was sent, in milliseconds since 1970.
+    pub sent_at: Option<i64>,
+    /// When it was settled.
+    pub settled_at: Option<i64>,
+    /// FreeScout's id of what it made.
+    pub remote: Option<u64>,
+    /// What FreeScout said, or why nobody knows.
+    pub error: Option<String>,
+    /// A digest of the request.
+    pub digest: Vec<u8>,
+}
+
+/// Everything that a journal knows of a record.
+#[derive(Debug, Clone)]
+pub struct Told {
+    /// The record and what was sent.
+    pub carried: Carried,
+    /// `open`, `done`, `skipped`, `rejected` or `dead`.
+    pub state: String,
+    /// Why it is skipped, rejected or dead.
+    pub reason: Option<String>,
+    /// FreeScout's number.
+    pub number: Option<u64>,
+    /// The mapping's rules that fired.
+    pub rules: Vec<String>,
+    /// When it was taken up, in milliseconds since 1970.
+    pub admitted_at: i64,
+    /// When it got its outcome.
+    pub settled_at: Option<i64>,
+    /// How often its conversation was sent.
+    pub attempts: u32,
+    /// The run that took it up.
+    pub run: Option<i64>,
+    /// Its requests, in the order in which they were first sent.
+    pub steps: Vec<StepTold>,
+}
+
 impl Carried {
     /// A digest of everything that was sent for it, as far as the journal keeps it.
     pub fn sent(&self) -> Digest {
@@ -89,26 +135,60 @@ impl View<'_> {
              WHERE r.id > ?1 AND (r.state = 'done' OR (r.state = 'dead' AND r.conversation IS NOT NULL))
              ORDER BY r.id LIMIT ?2",
         )?;
-        let rows = rows.query_map(params![after, most as i64], |row| {
-            let state: String = row.get(6)?;
-            let digests: Option<Vec<u8>> = row.get(8)?;
-            let mapping: Option<Vec<u8>> = row.get(9)?;
-            Ok(Carried {
-                record: RecordRow(row.get(0)?),
-                id: id_of(row, 1)?,
-                origin: origin_of(row, 3)?,
-                outcome: outcome_of(&state).unwrap_or(Outcome::Dead),
-                conversation: remote(row, 7)?,
-                digests: digests.and_then(|bytes| ConversationDigests::from_bytes(&bytes)),
-                mapping: mapping.and_then(|bytes| bytes.try_into().ok()),
-                threads: Vec::new(),
-            })
-        })?;
+        let rows = rows.query_map(params![after, most as i64], carried_of)?;
         let mut all = rows.collect::<Result<Vec<_>>>()?;
         for carried in &mut all {
             carried.threads = self.threads_seen(carried.record)?;
         }
         Ok(all)
+    }
+
+    /// The story of every record with this id in the old system (`4711`, `zendesk:4711`), or whose conversation has it as id or
+    /// number.
+    pub fn story(&self, id: &str) -> Result<Vec<Told>> {
+        let number: Option<i64> = id.parse().ok();
+        let sql = "SELECT r.id, r.source, r.original, f.name, r.place_kind, r.place, r.state, r.conversation, r.digests, r.mapping,
+                    r.reason, r.number, r.rules, r.admitted_at, r.settled_at, r.attempts, r.run
+             FROM records r JOIN files f ON f.id = r.file
+             WHERE r.original = ?1 OR r.source || ':' || r.original = ?1 OR r.conversation = ?2 OR r.number = ?2 ORDER BY r.id";
+        let mut rows = self.db().prepare(sql)?;
+        let told = rows.query_map(params![id, number], |row| {
+            let state: String = row.get(6)?;
+            let rules: String = row.get(12)?;
+            Ok(Told {
+                carried: carried_of(row)?,
+                state,
+                reason: row.get(10)?,
+                number: remote(row, 11)?,
+                rules: rules.lines().map(str::to_owned).collect(),
+                admitted_at: row.get(13)?,
+                settled_at: row.get(14)?,
+                attempts: row.get(15)?,
+                run: row.get(16)?,
+                steps: Vec::new(),
+            })
+        })?;
+        let mut told = told.collect::<Result<Vec<_>>>()?;
+        let mut steps = self.db().prepare(
+            "SELECT kind, ordinal, state, sent_at, settled_at, remote, error, digest FROM steps WHERE record = ?1 ORDER BY id",
+        )?;
+        for one in &mut told {
+            one.carried.threads = self.threads_seen(one.carried.record)?;
+            let found = steps.query_map([one.carried.record.0], |row| {
+                Ok(StepTold {
+                    kind: row.get(0)?,
+                    ordinal: row.get(1)?,
+                    state: row.get(2)?,
+                    sent_at: row.get(3)?,
+                    settled_at: row.get(4)?,
+                    remote: remote(row, 5)?,
+                    error: row.get(6)?,
+                    digest: row.get(7)?,
+                })
+            })?;
+            one.steps = found.collect::<Result<_>>()?;
+        }
+        Ok(told)
     }
 
     /// Every customer that this journal's runs made: address and FreeScout's id.
@@ -156,6 +236,23 @@ impl View<'_> {
             })?
             .collect()
     }
+}
+
+/// The first ten columns of a query, without threads.
+fn carried_of(row: &rusqlite::Row<'_>) -> Result<Carried> {
+    let state: String = row.get(6)?;
+    let digests: Option<Vec<u8>> = row.get(8)?;
+    let mapping: Option<Vec<u8>> = row.get(9)?;
+    Ok(Carried {
+        record: RecordRow(row.get(0)?),
+        id: id_of(row, 1)?,
+        origin: origin_of(row, 3)?,
+        outcome: outcome_of(&state).unwrap_or(Outcome::Dead),
+        conversation: remote(row, 7)?,
+        digests: digests.and_then(|bytes| ConversationDigests::from_bytes(&bytes)),
+        mapping: mapping.and_then(|bytes| bytes.try_into().ok()),
+        threads: Vec::new(),
+    })
 }
 
 /// A record's conversation is gone from FreeScout, by our own hand: nothing of it counts as sent, and a later import may

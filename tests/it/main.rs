@@ -22,6 +22,7 @@ mod imports;
 mod init;
 mod inspect;
 mod kill;
+mod letters;
 mod mail_content;
 mod people;
 mod place;
