@@ -182,8 +182,10 @@ fn go(args: &Import, destination: Destination, screen: &Screen, report: &Report)
         Destination::Sandbox => run.rehearse(),
     };
     // The bar goes away before an error is printed.
-    run.listeners.finish()?;
-    ended
+    let finished = run.listeners.finish();
+    let exit = ended?;
+    finished?;
+    Ok(exit)
 }
 
 /// What a report says of the run. Keys are no options, and an address is shown by the target's event.

@@ -18,11 +18,13 @@ impl FindingsFile {
         Ok(Self { state: Mutex::new(Ok(BufWriter::new(File::create(path)?))) })
     }
 
-    /// Writes out what is buffered, and gives the first failure if there was one.
+    /// Writes out what is buffered, and gives the first failure if there was one; as often as it is asked.
     pub fn finish(&self) -> io::Result<()> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        // What stands here afterwards is never looked at.
-        std::mem::replace(&mut *state, Err(io::ErrorKind::Other.into()))?.flush()
+        match &mut *state {
+            Ok(file) => file.flush(),
+            Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
+        }
     }
 }
 
@@ -53,6 +55,7 @@ mod tests {
         file.event(&Event::Finding(&Finding::new(codes::READ_DATE, "none")));
         file.event(&Event::Stopping { in_flight: 1 });
         file.event(&Event::Finding(&Finding::new(codes::READ_DELETED, "gone")));
+        file.finish().unwrap();
         file.finish().unwrap();
         assert_eq!(
             std::fs::read_to_string(path).unwrap(),

@@ -7,7 +7,7 @@
 //!   that keeps its conversation.
 //! - A record that was begun earlier goes on where its journal rows say, after a look at what is there.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,7 +27,8 @@ use super::staff::Staff;
 use crate::finding::{Finding, codes};
 use crate::freescout::{ApiError, ConversationChange, Embed, NewConversation, wire};
 use crate::journal::{
-    Admission, Admitted, CreateRows, Intent, Key, OpenRecord, RecordRow, Settlement, StepId, StepKind, StepState,
+    Admission, Admitted, CreateRows, Intent, Key, OpenRecord, RecordRow, Settled, Settlement, StepId, StepKind,
+    StepState,
 };
 use crate::mapping::{Converted, Mapped};
 use crate::record::{Origin, RecordId};
@@ -226,6 +227,9 @@ impl Carrier {
         let admission = self.admission(&who.id, &who.origin, mapped.rules.clone());
         let (record, open) = match self.line.journal.admit(admission).await? {
             Admitted::Settled(settled) => {
+                if settled.outcome == Outcome::Done {
+                    self.tell_unsent(&who, &settled, &mapped).await?;
+                }
                 let end = End {
                     outcome: settled.outcome,
                     conversation: settled.conversation,
@@ -247,6 +251,23 @@ impl Carrier {
             }
         };
         Ok((who.id, who.origin, end))
+    }
+
+    /// Says which entries of a record that is done were never sent: the archive is newer, or the mapping another.
+    async fn tell_unsent(&self, who: &Who, settled: &Settled, mapped: &Mapped) -> Result<(), Halt> {
+        let record = settled.record;
+        let sent = self.line.journal.view(move |view| view.threads(record)).await?;
+        let sent: HashSet<&str> = sent.iter().map(|(entry, ..)| entry.as_str()).collect();
+        let threads = mapped.conversation.threads.iter();
+        let unsent: Vec<&str> =
+            threads.map(|thread| thread.entry.as_str()).filter(|entry| !sent.contains(entry)).collect();
+        let Some(first) = unsent.first() else { return Ok(()) };
+        let place = settled.conversation.map(|id| format!("conversation {id}")).unwrap_or_default();
+        let message = match unsent.len() {
+            1 => format!("{place} lacks the entry `{first}`"),
+            count => format!("{place} lacks {count} entries, the first of them `{first}`"),
+        };
+        self.line.note_one(who, codes::DELTA_UNSENT, message).await
     }
 
     /// Makes a dead letter.
