@@ -39,8 +39,8 @@ async fn mailboxes(desk: &mut Desk<'_>, directory: &Directory) {
             "contents",
             Grade::Note,
             format!("it holds {} already", count_of(usize::try_from(list.page.total_elements).unwrap_or(usize::MAX), "conversation", "conversations")),
-            "make a backup before an import: `foxferry backup DIR`; if they came from an import whose journal is lost, go on with \
-             `foxferry import --adopt`",
+            "make a backup before an import: `foxferry backup DIR`; if they came from an earlier import of the same archive, go on with its \
+             journal (`--journal FILE`): without it everything would be there twice",
         ),
         Err(error) => desk.unanswered("contents", "what it holds cannot be listed", &error),
     }
