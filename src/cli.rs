@@ -103,6 +103,9 @@ enum Command {
     /// Work with mapping files: check them, list and show the built-in ones, print the JSON Schema
     #[command(after_help = mapping::EXAMPLES)]
     Mapping(mapping::Mapping),
+    /// Ask a FreeScout what it is and can do, and say what would go wrong before anything is sent
+    #[command(after_help = doctor::EXAMPLES)]
+    Doctor(doctor::Doctor),
     /// Say how far an import is: the totals of its journal
     #[command(after_help = status::STATUS_EXAMPLES)]
     Status(status::Status),
@@ -136,9 +139,6 @@ enum Command {
     /// Import a backup into a FreeScout; a second run goes on where the first stopped
     #[command(after_help = restore::EXAMPLES)]
     Restore(restore::Restore),
-    /// Ask a FreeScout what it is and can do, and say what would go wrong before anything is sent
-    #[command(after_help = doctor::EXAMPLES)]
-    Doctor(doctor::Doctor),
     /// Run a FreeScout imitation on this machine
     #[command(after_help = sandbox::EXAMPLES)]
     Sandbox(sandbox::SandboxArgs),

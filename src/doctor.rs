@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use crate::freescout::{ApiError, Client, Directory, ErrorKind, Verdict};
 use crate::journal::{Journal, JournalError};
+use crate::report::figures::chain;
 use crate::upload::facts;
 
 mod experiments;
@@ -145,7 +146,7 @@ pub(crate) struct Desk<'a> {
     asked: u64,
     /// What failed once and worked when it was asked again.
     shaky: Vec<String>,
-    /// Answers of calls that only ask: how many, in all, the slowest.
+    /// How long each answer took.
     times: Vec<Duration>,
 }
 
@@ -302,8 +303,8 @@ fn topic_of(error: &ApiError) -> &'static str {
     }
 }
 
-/// What helps.
-fn advice_for(error: &ApiError) -> String {
+/// What helps against it.
+pub fn advice_for(error: &ApiError) -> String {
     let text = match error.kind() {
         ErrorKind::Unreachable => "is the address right, and is the server up and reachable from here?",
         ErrorKind::Untrusted => "for a private authority, name its certificates with `--ca-file`",
@@ -344,30 +345,11 @@ fn advice_for(error: &ApiError) -> String {
     text.to_owned()
 }
 
-/// An error and what is underneath it, in one line.
-fn chain(error: &ApiError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(inner) = cause {
-        let said = inner.to_string();
-        if !text.contains(&said) {
-            text = format!("{text}: {said}");
-        }
-        cause = inner.source();
-    }
-    text
-}
-
 fn shown(time: Duration) -> String {
     match time.as_millis() {
         ms @ 0..1000 => format!("{ms} ms"),
         _ => format!("{:.1} s", time.as_secs_f64()),
     }
-}
-
-/// `1 mailbox`, `2 mailboxes`.
-fn count_of(count: usize, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 #[cfg(test)]

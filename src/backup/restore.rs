@@ -30,6 +30,7 @@ use crate::journal::{Journal, JournalError};
 use crate::mapping::{Converted, Mapped, Rejected, Skipped};
 use crate::pipeline::Selection;
 use crate::record::{Origin, RecordId};
+use crate::report::figures::chain;
 use crate::report::{Event, Reporter, Summary};
 use crate::sandbox::Fixture;
 use crate::upload::{self, Stop, UploadError};
@@ -553,15 +554,4 @@ fn close(conversation: &mut Conversation) {
     conversation.status = Status::Closed;
     let last = conversation.threads.last().map(|thread| thread.created_at);
     conversation.closed_at = conversation.closed_at.or(last);
-}
-
-/// An error with what is underneath it.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text = format!("{text}: {inner}");
-        cause = inner.source();
-    }
-    text
 }

@@ -211,17 +211,9 @@ fn keep(args: &Doctor, runtime: &Runtime, client: &Client, learnt: &Learnt, scre
         return Ok(());
     }
     let target = client.shown_url().to_owned();
-    let path = match &args.journal {
-        Some(path) => path.clone(),
-        None => {
-            match journals::only_one_of(&target) {
-                Some(path) => path,
-                None => {
-                    screen.say("what was learnt is not kept: no journal of this target is here; name one with `--journal FILE`");
-                    return Ok(());
-                }
-            }
-        }
+    let Some(path) = args.journal.clone().or_else(|| journals::only_one_of(&target)) else {
+        screen.say("what was learnt is not kept: no journal of this target is here; name one with `--journal FILE`");
+        return Ok(());
     };
     let identity = Identity { target, source: String::new() };
     let journal = Journal::open(&path, &identity).map_err(|error| journals::failure_of(&error))?;

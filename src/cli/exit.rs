@@ -5,6 +5,8 @@ use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+pub use foxferry::report::figures::chain;
+
 /// How the program ends; `docs/output.md` promises the numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
@@ -92,20 +94,6 @@ impl Failure {
     }
 }
 
-/// An error and what is underneath it, in one line; nothing is said twice.
-pub fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let said = inner.to_string();
-        if !text.contains(&said) {
-            let _ = write!(text, ": {said}");
-        }
-        cause = inner.source();
-    }
-    text
-}
-
 /// Output that could not be written: quiet for a closed pipe (`| head`), else an error.
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
@@ -126,16 +114,6 @@ impl Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[derive(Debug, thiserror::Error)]
-    #[error("`a.json` cannot be read")]
-    struct Outer(#[source] io::Error);
-
-    #[test]
-    fn an_error_names_what_is_underneath_it() {
-        let error = Outer(io::Error::other("no such disk"));
-        assert_eq!(chain(&error), "`a.json` cannot be read: no such disk");
-    }
 
     #[test]
     fn a_closed_pipe_is_no_error() {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use foxferry::freescout::{ApiError, Client, ClientError, ErrorKind, Target};
+use foxferry::freescout::{ApiError, Client, ClientError, Target};
 use secrecy::SecretString;
 
 use crate::cli::TargetArgs;
@@ -114,29 +114,7 @@ impl Server {
 
 /// Why a target cannot be used, with advice.
 pub fn failure_of(error: &ApiError) -> Failure {
-    let failure = Failure::of(Exit::Stopped, error);
-    match error.kind() {
-        ErrorKind::Unreachable => failure.hint("is the address right, and is the server up and reachable from here?"),
-        ErrorKind::KeyRefused => failure.hint(format_args!(
-            "FreeScout shows the key under Manage » API & Webhooks; set {} or name a file with `--key-file`",
-            env::API_KEY
-        )),
-        ErrorKind::LoginRefused => failure.hint(format_args!(
-            "the web server wants a password of its own: set {} and {}",
-            env::HTTP_USER,
-            env::HTTP_PASSWORD
-        )),
-        ErrorKind::Untrusted => failure.hint("for a private authority, name its certificates with `--ca-file`"),
-        ErrorKind::Redirected { to } => failure.hint(format_args!(
-            "requests are never sent elsewhere; if `{to}` is the right place, name it with `--url`"
-        )),
-        ErrorKind::HostNotTrusted => failure.hint("use the host name that FreeScout has as its own (`APP_URL`)"),
-        ErrorKind::ModuleMissing => failure.hint("FreeScout needs its API & Webhooks module installed and active"),
-        ErrorKind::NotFreeScout | ErrorKind::BadAnswer => {
-            failure.hint("the address is that of FreeScout's start page, with its sub-folder if it has one")
-        }
-        _ => failure,
-    }
+    Failure::of(Exit::Stopped, error).hint(foxferry::doctor::advice_for(error))
 }
 
 pub fn variable(name: &str) -> Result<Option<String>, Failure> {

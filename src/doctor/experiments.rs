@@ -18,7 +18,9 @@ use crate::freescout::{
 };
 use crate::upload::Stop;
 
-use super::{Desk, Grade, Learnt, chain, holdings, shown};
+use crate::report::figures::chain;
+
+use super::{Desk, Grade, Learnt, holdings, shown};
 
 /// The address of the customer to whom the experiments belong. `.invalid` exists nowhere (RFC 2606).
 pub const ADDRESS: &str = "foxferry-doctor@probe.invalid";
@@ -32,7 +34,7 @@ const LATE: Duration = Duration::from_secs(3);
 /// A text with everything that servers are known to spoil: four-byte letters, an HTML comment, entities.
 const TEXT: &str = "<p>Grüße, 12 € &amp; 🦊</p><!-- foxferry:doctor -->";
 
-/// What one conversation of the experiments shows.
+/// Where the experiments are made, and with whom.
 struct Lab {
     mailbox: u64,
     customer: u64,

@@ -2,7 +2,9 @@
 
 use crate::freescout::{Client, ConversationFilter, ConversationSort, Directory, Page, SortOrder};
 
-use super::{Desk, Grade, count_of};
+use crate::report::figures::counted;
+
+use super::{Desk, Grade};
 
 /// So many users are asked for their mailboxes at most.
 const MOST_USERS: usize = 200;
@@ -22,13 +24,13 @@ async fn mailboxes(desk: &mut Desk<'_>, directory: &Directory) {
         return desk.say("mailboxes", Grade::Error, "there is no mailbox", advice);
     }
     let names: Vec<_> = directory.mailboxes.iter().map(|entry| entry.mailbox.email.as_str()).collect();
-    let count = count_of(names.len(), "mailbox", "mailboxes");
+    let count = if let [_] = &names[..] { "1 mailbox".to_owned() } else { format!("{} mailboxes", names.len()) };
     desk.fine("mailboxes", format!("{count}: {}", listed(&names)));
     for entry in &directory.mailboxes {
         let fields = entry.fields.as_deref().unwrap_or_default();
         if !fields.is_empty() {
             let names: Vec<_> = fields.iter().map(|field| field.name.as_str()).collect();
-            let count = count_of(fields.len(), "custom field", "custom fields");
+            let count = counted(fields.len() as u64, "custom field");
             desk.fine("fields", format!("`{}` has {count}: {}", entry.mailbox.email, listed(&names)));
         }
     }
@@ -38,7 +40,7 @@ async fn mailboxes(desk: &mut Desk<'_>, directory: &Directory) {
         Ok(list) => desk.say(
             "contents",
             Grade::Note,
-            format!("it holds {} already", count_of(usize::try_from(list.page.total_elements).unwrap_or(usize::MAX), "conversation", "conversations")),
+            format!("it holds {} already", counted(list.page.total_elements, "conversation")),
             "make a backup before an import: `foxferry backup DIR`; if they came from an earlier import of the same archive, go on with its \
              journal (`--journal FILE`): without it everything would be there twice",
         ),
@@ -52,7 +54,7 @@ fn users(desk: &mut Desk<'_>, directory: &Directory) {
         return desk.say("users", Grade::Error, "there is no user, so messages and notes have no author", advice);
     }
     let names: Vec<_> = directory.users.iter().map(|user| user.email.as_str()).collect();
-    let count = count_of(names.len(), "user", "users");
+    let count = counted(names.len() as u64, "user");
     match directory.first_administrator() {
         Some(_) => desk.fine("users", format!("{count}: {}", listed(&names))),
         None => desk.say(
@@ -82,12 +84,17 @@ async fn access(desk: &mut Desk<'_>, directory: &Directory) {
     let advice = "give access in FreeScout (Manage » Mailboxes » Permissions): what is assigned to somebody without access is in \
                   nobody's list";
     if !nowhere.is_empty() {
-        let who = count_of(nowhere.len(), "user sees", "users see");
-        desk.say("access", Grade::Warning, format!("{who} no mailbox at all: {}", listed(&nowhere)), advice);
+        let who = counted(nowhere.len() as u64, "user");
+        desk.say("access", Grade::Warning, format!("{who} without any mailbox: {}", listed(&nowhere)), advice);
     }
     if !partly.is_empty() {
-        let who = count_of(partly.len(), "user sees", "users see");
-        desk.say("access", Grade::Note, format!("{who} some mailboxes and not others: {}", listed(&partly)), advice);
+        let who = counted(partly.len() as u64, "user");
+        desk.say(
+            "access",
+            Grade::Note,
+            format!("{who} with some mailboxes and not others: {}", listed(&partly)),
+            advice,
+        );
     }
     if asked > MOST_USERS {
         let text = format!("only the first {MOST_USERS} of {asked} users were asked for");

@@ -3,6 +3,8 @@
 
 use crate::freescout::{ApiError, Client, ErrorKind};
 
+use crate::report::figures::size;
+
 use super::{Desk, Grade, Learnt};
 
 /// The largest request that is offered, in bytes.
@@ -58,7 +60,7 @@ pub(super) async fn look(desk: &mut Desk<'_>, largest: u64) -> Learnt {
             Answer::Trouble(error) => {
                 desk.unanswered(
                     "request-size",
-                    &format!("a request of {} is not answered as it should be", shown(next)),
+                    &format!("a request of {} is not answered as it should be", size(next)),
                     &error,
                 );
                 return Learnt::default();
@@ -72,21 +74,13 @@ pub(super) async fn look(desk: &mut Desk<'_>, largest: u64) -> Learnt {
         };
     }
     let Some((limit, error)) = refused else {
-        desk.fine("request-size", format!("requests of {} are taken", shown(taken)));
+        desk.fine("request-size", format!("requests of {} are taken", size(taken)));
         return Learnt { taken: Some(taken), ..Learnt::default() };
     };
-    let text = format!("requests of {} are taken, of {} no more: {error}", shown(taken), shown(limit));
+    let text = format!("requests of {} are taken, of {} no more: {error}", size(taken), size(limit));
     let advice = "larger attachments become dead letters until it is raised: `client_max_body_size` (nginx), `LimitRequestBody` \
                   (Apache), `post_max_size` and `memory_limit` (PHP); 32 MB and 256 MB do for FreeScout's own attachments";
     let grade = if limit < ENOUGH { Grade::Warning } else { Grade::Note };
     desk.say("request-size", grade, text, advice);
     Learnt { taken: Some(taken), refused: Some(limit), ..Learnt::default() }
-}
-
-#[allow(clippy::cast_precision_loss, reason = "for people")]
-fn shown(bytes: u64) -> String {
-    match bytes {
-        0..1_048_576 => format!("{} KB", bytes >> 10),
-        _ => format!("{:.1} MB", bytes as f64 / 1_048_576.0),
-    }
 }

@@ -10,9 +10,6 @@ use super::{Client, Created, wire};
 
 const CREATE: &str = "POST /conversations";
 
-/// What pads a request to a wanted length.
-const PADDING: u8 = b'x';
-
 impl Client {
     /// Sends a create of about so many bytes that lacks everything a create needs.
     ///
@@ -22,8 +19,8 @@ impl Client {
         let mut json = JsonWriter::default();
         json.begin_object();
         let around = r#"{"padding":""}"#.len() as u64;
-        let padding = vec![PADDING; usize::try_from(bytes.saturating_sub(around)).unwrap_or(usize::MAX)];
-        json.text("padding", &String::from_utf8_lossy(&padding));
+        let padding = usize::try_from(bytes.saturating_sub(around)).unwrap_or(usize::MAX);
+        json.text("padding", &"x".repeat(padding));
         json.end_object();
         let call = Call { payload: Some(json.finish()), ..self.call(Method::POST, CREATE, "conversations".into()) };
         self.transport.send(call).await.map(drop)

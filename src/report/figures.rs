@@ -1,4 +1,7 @@
-//! Numbers, sizes and times as people read them.
+//! Numbers, sizes, times and errors as people read them.
+
+use std::error::Error;
+use std::fmt::Write as _;
 
 /// `1,234,567`.
 pub fn grouped(number: u64) -> String {
@@ -16,6 +19,20 @@ pub fn grouped(number: u64) -> String {
 /// `1 snapshot`, `2 snapshots`.
 pub fn counted(count: u64, one: &str) -> String {
     format!("{count} {one}{}", if count == 1 { "" } else { "s" })
+}
+
+/// An error and what is underneath it, in one line; nothing is said twice.
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let said = inner.to_string();
+        if !text.contains(&said) {
+            let _ = write!(text, ": {said}");
+        }
+        cause = inner.source();
+    }
+    text
 }
 
 /// Bytes in the largest unit that leaves a whole number before the point: `312 B`, `14 KiB`, `2.5 MiB`.
@@ -52,6 +69,16 @@ pub fn shortened(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("`a.json` cannot be read")]
+    struct Outer(#[source] std::io::Error);
+
+    #[test]
+    fn an_error_names_what_is_underneath_it() {
+        let error = Outer(std::io::Error::other("no such disk"));
+        assert_eq!(chain(&error), "`a.json` cannot be read: no such disk");
+    }
 
     #[test]
     fn control_characters_do_not_reach_the_terminal() {
