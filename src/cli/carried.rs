@@ -1,5 +1,6 @@
 //! The journal and the FreeScout that it belongs to, for commands that look at what was carried.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -8,6 +9,7 @@ use foxferry::journal::{Identity, Reader};
 use tokio::runtime::Runtime;
 
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::screen::Screen;
 use crate::cli::{JournalArgs, journals, settings};
 use crate::env;
 
@@ -38,6 +40,16 @@ pub struct Target {
     pub identity: Identity,
     /// Its FreeScout.
     pub client: Client,
+}
+
+/// Says how many of the ids that were asked for were never carried.
+pub fn say_unknown(only: &HashSet<String>, found: u64, screen: &Screen) {
+    let unknown = (only.len() as u64).saturating_sub(found);
+    if unknown > 0 {
+        screen.say(&format!(
+            "{unknown} of the ids named by `--only` are of no record that was carried; `foxferry ledger` lists all"
+        ));
+    }
 }
 
 impl CarriedArgs {

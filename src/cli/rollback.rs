@@ -12,7 +12,7 @@ use foxferry::verify::{self, Mark};
 use futures_util::{StreamExt as _, stream};
 use serde_json::json;
 
-use crate::cli::carried::{CarriedArgs, Target};
+use crate::cli::carried::{self, CarriedArgs, Target};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::interrupt::{self, Interrupt};
 use crate::cli::screen::{Screen, shortened};
@@ -82,7 +82,7 @@ pub fn run(args: &Rollback, screen: &Screen) -> Result<Exit, Failure> {
     let journal = args.yes.then(|| Journal::open(reader.path(), &identity)).transpose().map_err(failed)?;
     let run = journal.as_ref().map(|journal| runtime.block_on(journal.begin_run("rollback --yes")));
     let run = run.transpose().map_err(failed)?;
-    let only: HashSet<&str> = args.only.iter().map(String::as_str).filter(|id| !id.is_empty()).collect();
+    let only: HashSet<String> = args.only.iter().filter(|id| !id.is_empty()).cloned().collect();
     let all = reader.ask(|view| view.carried_count()).map_err(failed)?;
     let bar = verifying::bar(screen, if only.is_empty() { all } else { only.len() as u64 });
     let work = Work { args, client: &client, journal: journal.as_ref() };
@@ -96,7 +96,7 @@ pub fn run(args: &Rollback, screen: &Screen) -> Result<Exit, Failure> {
         let Some(last) = page.last() else { break Ok(()) };
         after = last.record.number();
         let wanted: Vec<_> =
-            page.into_iter().filter(|record| only.is_empty() || only.contains(record.id.original.as_str())).collect();
+            page.into_iter().filter(|record| only.is_empty() || only.contains(&record.id.original)).collect();
         let paged = runtime.block_on(work.page(&wanted, &stop, |record, fate| {
             match fate {
                 Fate::Removed => sums.removed += 1,
@@ -125,6 +125,9 @@ pub fn run(args: &Rollback, screen: &Screen) -> Result<Exit, Failure> {
         let mut people = Vec::new();
         reader.ask(|view| view.people_made(|key, id| people.push((key.to_owned(), id)))).map_err(failed)?;
         runtime.block_on(tell_left(&client, &people, screen, &stop))?;
+    }
+    if !is_interrupted {
+        carried::say_unknown(&only, sums.removed + sums.kept, screen);
     }
     say(screen, args.yes, &sums, is_interrupted)?;
     Ok(match () {

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{BufWriter, IsTerminal as _, Write};
+use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use foxferry::verify::{self, Compared, Mark, Seal};
 use futures_util::{StreamExt as _, stream};
 use serde_json::json;
 
-use crate::cli::carried::{CarriedArgs, Target};
+use crate::cli::carried::{self, CarriedArgs, Target};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::interrupt::{self, Interrupt};
 use crate::cli::screen::{Screen, counted, shortened};
@@ -254,11 +254,14 @@ async fn go(
         }
     }
     bar.finish_and_clear();
+    if !stop.is_asked() {
+        carried::say_unknown(&choice.only, sums.all(), screen);
+    }
     Ok(sums)
 }
 
 pub(super) fn bar(screen: &Screen, wanted: u64) -> indicatif::ProgressBar {
-    if !screen.has_bar() || !std::io::stderr().is_terminal() {
+    if !screen.has_bar() {
         return indicatif::ProgressBar::hidden();
     }
     let bar = indicatif::ProgressBar::new(wanted);
