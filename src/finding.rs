@@ -259,7 +259,9 @@ pub mod codes {
         TARGET_NO_TAGS = "target-no-tags" Warning "The target has no Tags module";
         TARGET_CUSTOM_NUMBERS = "target-custom-numbers" Info "FreeScout counts conversation numbers by itself; creates go one at a time";
         TARGET_AUTOMATION = "target-automation" Info "Webhooks and workflows of the target run for imported conversations too";
-        DELTA_UNSENT = "delta-unsent" Warning "A conversation that is done has entries in the archive that were never sent; they are not in FreeScout";
+        DELTA_UNSENT = "delta-unsent" Warning "A conversation that is done lacks entries of the archive that could not be appended";
+        DELTA_CHANGED = "delta-changed" Warning "The archive has something of a conversation that is done otherwise than it was sent; FreeScout's stays as it is";
+        DELTA_JOINED = "delta-joined" Warning "The archive now joins conversations that were sent apart; nothing of them is sent again";
         // Exporting.
         EXPORT_FILE_MISSING = "export-file-missing" Error "An attachment could not be fetched; its name stands without bytes";
         EXPORT_CELL_CUT = "export-cell-cut" Warning "A text does not fit into a spreadsheet's cell; it was cut, and a file beside the tables or a sheet of its own has all of it";

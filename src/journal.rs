@@ -20,15 +20,17 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use rusqlite::{Connection, ErrorCode, OpenFlags, params};
 
 use crate::finding::Finding;
-use crate::record::{Origin, Place, RecordId};
+use crate::record::{Origin, Place, RecordId, Seat};
 use crate::report::Outcome;
 
 mod carried;
+mod grown;
 mod rows;
 mod view;
 mod writer;
 
 pub use carried::{AttachmentSeen, Carried, StepTold, ThreadSeen, Told};
+pub use grown::Elsewhere;
 pub use rows::{
     Admission, Admitted, AttachmentRow, ConversationDigests, CreateRows, Digest, Intent, Key, OpenRecord, OpenStep,
     PersonRow, RecordRow, RunId, Settled, Settlement, StepId, StepKind, StepState, Sweep, ThreadDigests, ThreadRow,
@@ -41,8 +43,12 @@ use writer::{When, Writer};
 const APPLICATION_ID: i32 = 0x6665_7272;
 
 /// What brings a journal from each version to the next; the position is the version it starts from.
-const MIGRATIONS: &[&str] =
-    &[include_str!("journal/schema.sql"), include_str!("journal/seats.sql"), include_str!("journal/facts.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("journal/schema.sql"),
+    include_str!("journal/seats.sql"),
+    include_str!("journal/facts.sql"),
+    include_str!("journal/grown.sql"),
+];
 
 /// Samples kept of each finding code and run.
 const SAMPLES: i64 = 20;
@@ -364,6 +370,29 @@ impl Journal {
     /// Forgets the conversation that a record had: it is being deleted. Durable before the request leaves.
     pub async fn disown(&self, record: RecordRow) -> Result<(), JournalError> {
         self.writer.run(When::Durable, move |db| rows::disown(db, record)).await
+    }
+
+    /// Takes a record that is done up again, since its conversation gets more threads: these, behind those it has. Durable
+    /// before the first of them is sent. Once more with the same threads changes nothing.
+    pub async fn grow(&self, record: RecordRow, from: usize, threads: Vec<ThreadRow>) -> Result<(), JournalError> {
+        self.writer.run(When::Durable, move |db| grown::grow(db, record, from, &threads)).await
+    }
+
+    /// Writes down what a conversation's own fields are now.
+    pub async fn redigest(&self, record: RecordRow, digests: ConversationDigests) -> Result<(), JournalError> {
+        self.writer.run(When::Durable, move |db| grown::redigest(db, record, &digests)).await
+    }
+
+    /// Writes down where a record that is done stands in this archive's index: from now on it is passed over there.
+    pub async fn seat(&self, record: RecordRow, seat: Seat) -> Result<(), JournalError> {
+        self.writer.run(When::AtOnce, move |db| grown::seat(db, record, &seat)).await
+    }
+
+    /// Which of these entries other records of the same source have in FreeScout. For sources whose entries have ids
+    /// that are their own everywhere (mail).
+    pub async fn elsewhere(&self, id: &RecordId, entries: Vec<String>) -> Result<Vec<Elsewhere>, JournalError> {
+        let id = id.clone();
+        self.writer.run(When::AtOnce, move |db| grown::elsewhere(db, &id, &entries)).await
     }
 
     /// Writes down that a record's conversation has been removed again. Nothing of it counts as sent any more: it is

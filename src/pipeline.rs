@@ -178,7 +178,6 @@ fn spawn_with(
     let shared = Arc::new(Shared {
         source,
         levels,
-        passed: passed.clone(),
         is_over: AtomicBool::new(false),
         turn: Mutex::new(0),
         turned: Condvar::new(),
@@ -203,7 +202,6 @@ fn start(name: &str, run: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
 struct Shared {
     source: Arc<str>,
     levels: Levels,
-    passed: PassOver,
     /// Nobody listens any more.
     is_over: AtomicBool,
     /// The number of the batch that may be handed on.
@@ -242,9 +240,7 @@ fn read_batches(shared: &Shared, mut reader: Reader, selection: &Selection, work
             Ok(record) => selection.wants(record),
             Err(rejected) => selection.wants_id(&rejected.id),
         };
-        let is_passed = is_wanted
-            && matches!(&item, Ok(record) if record.origin.seat.is_none() && shared.passed.passes(&record.id));
-        if is_wanted && !is_passed {
+        if is_wanted {
             taken += 1;
             weight += item.as_ref().map_or(0, weight_of);
             batch.items.push(item);

@@ -33,6 +33,7 @@ mod carry;
 mod compare;
 mod crew;
 mod customers;
+mod delta;
 pub(crate) mod facts;
 mod late;
 pub(crate) mod limiter;
@@ -92,6 +93,12 @@ pub struct Options {
     /// Whether what a conversation lacks is appended as messages even where somebody else has written in it since. A
     /// message below a live reply is **mailed** to the customer; else notes are made of it, which never are.
     pub appends_messages: bool,
+    /// What of a conversation that is done is brought up to date when a newer archive has something else, beside new entries,
+    /// which always are.
+    pub updates: Updates,
+    /// Whether each record that the journal does not know is looked for in FreeScout before it is sent: the journal that knew
+    /// it is lost.
+    pub adopts: bool,
     /// Whether users and mailboxes of the target may be customers too; else stand-ins are.
     pub staff_may_be_customers: bool,
     /// How findings are taken.
@@ -123,6 +130,8 @@ impl Default for Options {
             patience: Duration::from_secs(15 * 60),
             takes_up_dead: false,
             appends_messages: false,
+            updates: Updates::default(),
+            adopts: false,
             staff_may_be_customers: false,
             levels: Levels::default(),
             mapping: None,
@@ -130,6 +139,24 @@ impl Default for Options {
             passed: PassOver::default(),
             accounts: Accounts::default(),
         }
+    }
+}
+
+/// What of a conversation may be altered after it was done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Updates {
+    /// Its tags.
+    pub tags: bool,
+    /// Its custom fields.
+    pub fields: bool,
+    /// Its status, unless somebody has worked on it since.
+    pub status: bool,
+}
+
+impl Updates {
+    /// Whether anything may.
+    pub fn any(self) -> bool {
+        self.tags || self.fields || self.status
     }
 }
 

@@ -7,8 +7,6 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use crate::record::RecordId;
-
 /// A place beyond this is never passed over: the bits would take more than 512 MiB. Its record is read instead.
 const MOST: i64 = 1 << 32;
 
@@ -61,14 +59,10 @@ pub struct PassOver {
     inner: Arc<Inner>,
 }
 
-/// Says whether a record is done.
-type IsDone = Box<dyn Fn(&RecordId) -> bool + Send + Sync>;
-
 #[derive(Default)]
 struct Inner {
     index: i64,
     seats: OnceLock<SeatSet>,
-    is_done: OnceLock<IsDone>,
     passed: AtomicU64,
 }
 
@@ -91,18 +85,6 @@ impl PassOver {
     /// Says what is to be passed over from now on. Only the first call counts.
     pub fn set(&self, seats: SeatSet) {
         let _ = self.inner.seats.set(seats);
-    }
-
-    /// Says how to tell that a record is done, for records that have no seat: they are read, and not converted.
-    pub fn ask(&self, is_done: impl Fn(&RecordId) -> bool + Send + Sync + 'static) {
-        let _ = self.inner.is_done.set(Box::new(is_done));
-    }
-
-    /// Whether a record without a seat is done; then it is counted as passed over.
-    pub(crate) fn passes(&self, id: &RecordId) -> bool {
-        let passes = self.inner.is_done.get().is_some_and(|is_done| is_done(id));
-        self.add(u64::from(passes));
-        passes
     }
 
     /// How many records have been passed over so far, uncounted ones left out.

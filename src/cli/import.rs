@@ -40,8 +40,12 @@ Examples:
   foxferry import export.json --url https://help.example.org --window 20:00-06:00
   foxferry import address-book.csv --people-only --url https://help.example.org
   foxferry import export.json --create-agents --url https://help.example.org
+  foxferry import newer-export.json --journal export.ferry --url https://help.example.org
+  foxferry import newer-export.json --journal export.ferry --url https://help.example.org --update tags,fields,status
+  foxferry import export.json --adopt --url https://help.example.org
 
-The same command again goes on where the last run stopped; what is done is never sent again. Ctrl-C once finishes what is
+The same command again goes on where the last run stopped; what is done is never sent again. A newer archive over the same
+journal sends new records, and appends new entries to conversations that are done. Ctrl-C once finishes what is
 in flight, twice stops at once.";
 
 /// Arguments of `import`.
@@ -69,6 +73,13 @@ pub struct Import {
     /// mail anybody; `messages` below a live reply ARE MAILED to the customer
     #[arg(long, value_name = "AS", default_value = "notes", help_heading = "Sending")]
     append: Append,
+    /// Of conversations that are done, bring up to date what a newer archive has otherwise; new entries always are appended.
+    /// A status that is set leaves a line in FreeScout's history: ask for it in the last run
+    #[arg(long, value_name = "WHAT", value_delimiter = ',', help_heading = "Sending")]
+    update: Vec<Update>,
+    /// The journal is lost: look for each conversation in FreeScout before it is sent, and take those that are there as done
+    #[arg(long, conflicts_with_all = ["people_only", "sandbox"], help_heading = "Sending")]
+    adopt: bool,
     /// Leave out the hidden mark (an HTML comment at the end of the first message) by which a conversation is recognised;
     /// records that would read back alike are then sent one after the other
     #[arg(long, help_heading = "Sending")]
@@ -123,6 +134,14 @@ impl Import {
 enum Append {
     Notes,
     Messages,
+}
+
+/// What of a conversation that is done may be altered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Update {
+    Tags,
+    Fields,
+    Status,
 }
 
 pub(super) fn seconds(text: &str) -> Result<f64, String> {
@@ -213,6 +232,7 @@ fn describe(about: &mut About, args: &Import, mapping: &Mapping, journal: &Path)
         ("--no-marker", args.no_marker),
         ("--people-only", args.people_only),
         ("--create-agents", args.create_agents),
+        ("--adopt", args.adopt),
         ("--append messages", args.append == Append::Messages),
     ];
     for (name, _) in switches.into_iter().filter(|(_, is_on)| *is_on) {
@@ -371,9 +391,12 @@ impl Run<'_> {
             true => Some(selection.only.len() as u64),
             false => archive::expected_records(&self.args.selection, records),
         };
-        self.runtime
-            .block_on(pipeline::passing::prepare(&reader.passing, &journal, &selection))
-            .map_err(|error| journals::failure_of(&error))?;
+        // What is to be brought up to date has to be looked at, even if it was read before.
+        if self.args.update.is_empty() {
+            self.runtime
+                .block_on(pipeline::passing::prepare(&reader.passing, &journal, &selection))
+                .map_err(|error| journals::failure_of(&error))?;
+        }
         let flow = pipeline::spawn_accounting(reader, Arc::clone(&self.mapping), selection);
         let options =
             upload::Options { accounts: flow.accounts.clone(), total, passed: flow.passed, ..self.upload_options() };
@@ -416,6 +439,12 @@ impl Run<'_> {
             has_marker: !self.args.no_marker,
             takes_up_dead: self.args.takes_up_dead,
             appends_messages: self.args.append == Append::Messages,
+            updates: upload::Updates {
+                tags: self.args.update.contains(&Update::Tags),
+                fields: self.args.update.contains(&Update::Fields),
+                status: self.args.update.contains(&Update::Status),
+            },
+            adopts: self.args.adopt,
             staff_may_be_customers: self.mapping.lets_staff_be_customers(),
             levels: self.mapping.levels().clone(),
             mapping: Some(self.mapping.hash()),

@@ -191,6 +191,11 @@ impl View<'_> {
         Ok(told)
     }
 
+    /// What was sent for a record: its conversation's fields, and its threads in the order in which they were sent.
+    pub fn sent(&self, record: RecordRow) -> Result<(Option<ConversationDigests>, Vec<ThreadSeen>)> {
+        Ok((self.digests(record)?, self.threads_seen(record)?))
+    }
+
     /// Every customer that this journal's runs made: address and FreeScout's id.
     pub fn people_made(&self, mut each: impl FnMut(&str, u64)) -> Result<()> {
         let mut rows = self
@@ -263,7 +268,7 @@ pub(super) fn withdraw(db: &Connection, record: RecordRow, reason: &str, now: i6
     }
     db.execute(
         "UPDATE records SET state = 'skipped', reason = ?2, conversation = NULL, number = NULL, mailbox = NULL,
-             opened_at = NULL, key_digest = NULL, digests = NULL, attempts = 0, sweep_after = NULL, settled_at = ?3
+             opened_at = NULL, key_digest = NULL, digests = NULL, attempts = 0, sweep_after = NULL, settled_at = ?3, grown = 0
          WHERE id = ?1",
         params![record.0, reason, now],
     )?;

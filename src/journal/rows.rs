@@ -409,11 +409,12 @@ struct Found {
     key: Option<Key>,
     attempts: u32,
     seat: Option<Seat>,
+    is_grown: bool,
 }
 
 fn find(db: &Connection, id: &RecordId) -> Result<Option<Found>> {
     db.prepare_cached(
-        "SELECT id, state, conversation, reason, mailbox, opened_at, key_digest, attempts, seat_index, seat, seat_opened
+        "SELECT id, state, conversation, reason, mailbox, opened_at, key_digest, attempts, seat_index, seat, seat_opened, grown
          FROM records WHERE source = ?1 AND original = ?2",
     )?
     .query_row(params![id.source, id.original], |row| {
@@ -425,6 +426,7 @@ fn find(db: &Connection, id: &RecordId) -> Result<Option<Found>> {
             key: key_of(row, 4)?,
             attempts: row.get(7)?,
             seat: seat_of(row, 8)?,
+            is_grown: row.get(11)?,
         })
     })
     .optional()
@@ -498,8 +500,15 @@ pub(super) fn admit(db: &Connection, admission: &Admission, now: i64) -> Result<
     let Some(found) = find(db, &admission.id)? else {
         return insert(db, admission, "open", None, now).map(Admitted::New);
     };
+    let outcome = outcome_of(&found.state);
+    let grows = found.is_grown && (outcome.is_none() || outcome == Some(Outcome::Dead) && admission.takes_up_dead);
+    if outcome == Some(Outcome::Done) || grows {
+        // It gets its new place when whoever asks has seen what the archive has for it now: `Journal::seat`.
+        let (conversation, outcome) = (found.conversation, Outcome::Done);
+        return Ok(Admitted::Settled(Settled { record: found.row, outcome, conversation, reason: None }));
+    }
     reseat(db, &found, admission.origin.seat.as_deref())?;
-    match outcome_of(&found.state) {
+    match outcome {
         // Nothing was ever sent for these: a changed mapping may send them now.
         Some(Outcome::Skipped | Outcome::Rejected) => insert(db, admission, "open", None, now).map(Admitted::New),
         Some(Outcome::Dead) if admission.takes_up_dead => {
@@ -620,32 +629,33 @@ pub(super) fn start(db: &Connection, record: RecordRow, intent: &Intent, now: i6
 fn insert_threads(db: &Connection, record: RecordRow, create: &CreateRows, now: i64) -> Result<()> {
     db.prepare_cached("DELETE FROM threads WHERE record = ?1")?.execute([record.0])?;
     db.prepare_cached("DELETE FROM attachments WHERE record = ?1")?.execute([record.0])?;
-    let mut thread_row = db.prepare_cached(
-        "INSERT INTO threads (record, ordinal, entry, kind, sent_at, digests) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-    )?;
+    for (ordinal, thread) in create.threads.iter().enumerate() {
+        insert_thread(db, record, ordinal, thread, (ordinal < create.carried).then_some(now))?;
+    }
+    Ok(())
+}
+
+/// A thread and its attachments, unless they are there.
+pub(super) fn insert_thread(
+    db: &Connection,
+    record: RecordRow,
+    ordinal: usize,
+    thread: &ThreadRow,
+    sent_at: Option<i64>,
+) -> Result<()> {
+    let ordinal = signed(ordinal as u64);
+    let inserted = db
+        .prepare_cached(
+            "INSERT OR IGNORE INTO threads (record, ordinal, entry, kind, sent_at, digests) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?
+        .execute(params![record.0, ordinal, thread.entry, thread.kind, sent_at, thread.digests.to_bytes()])?;
     let mut attachment_row = db.prepare_cached(
         "INSERT INTO attachments (record, thread, ordinal, name, size, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     )?;
-    for (ordinal, thread) in create.threads.iter().enumerate() {
-        let sent_at = (ordinal < create.carried).then_some(now);
-        thread_row.execute(params![
-            record.0,
-            signed(ordinal as u64),
-            thread.entry,
-            thread.kind,
-            sent_at,
-            thread.digests.to_bytes(),
-        ])?;
-        for (place, attachment) in thread.attachments.iter().enumerate() {
-            attachment_row.execute(params![
-                record.0,
-                signed(ordinal as u64),
-                signed(place as u64),
-                attachment.name,
-                signed(attachment.size),
-                attachment.hash,
-            ])?;
-        }
+    for (place, attachment) in thread.attachments.iter().enumerate().take_while(|_| inserted > 0) {
+        let place = signed(place as u64);
+        let size = signed(attachment.size);
+        attachment_row.execute(params![record.0, ordinal, place, attachment.name, size, attachment.hash])?;
     }
     Ok(())
 }

@@ -345,7 +345,11 @@ async fn only_done_records_have_their_seats_named_and_another_index_moves_them()
 
     let admitted = journal.admit(seated("3", 6, 7, None)).await.unwrap();
 
-    assert!(matches!(admitted, Admitted::Settled(_)));
+    // Its new place counts when somebody has seen what the newer archive has for it.
+    let Admitted::Settled(settled) = admitted else { panic!("not settled") };
+    assert_eq!(seats(6).await.unwrap().1, None);
+    journal.seat(settled.record, Seat { index: 6, number: 7, opened: None }).await.unwrap();
+
     assert_eq!(seats(5).await.unwrap(), (vec![(10, Some(10_000))], None));
     assert_eq!(seats(6).await.unwrap(), (vec![(7, None)], Some(7)));
     // Without an index nothing is known to have moved.

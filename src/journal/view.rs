@@ -203,6 +203,18 @@ impl<'a> View<'a> {
             .exists(params![id.source, id.original])
     }
 
+    /// Whether a record has no outcome.
+    pub fn is_open(&self, record: RecordRow) -> Result<bool> {
+        self.db.prepare_cached("SELECT 1 FROM records WHERE id = ?1 AND state = 'open'")?.exists([record.0])
+    }
+
+    /// Whether this record was ever taken up.
+    pub fn is_known(&self, id: &RecordId) -> Result<bool> {
+        self.db
+            .prepare_cached("SELECT 1 FROM records WHERE source = ?1 AND original = ?2")?
+            .exists(params![id.source, id.original])
+    }
+
     /// The sources that records come from: a handful at most.
     pub fn sources(&self) -> Result<Vec<String>> {
         let mut next = self.db.prepare_cached("SELECT min(source) FROM records WHERE source > ?1")?;

@@ -5,13 +5,12 @@
 //! - Only *done* records are passed over, and only while the archive's index is the very one over which they were read:
 //!   a changed archive has a new index, and all of it is read.
 //! - What a selection leaves out is not counted, whether it is passed over or read.
-//! - Records of an archive that has no index (a pipe) are read, and those that are done go no further.
+//! - Records of an archive that has no index (a pipe) are all read: it may be a newer one.
 //! - With a limit nothing is passed over: the limit counts records that are done, in their order.
 //!
-//! Whoever wants to see what has changed since (a delta) does not call [`prepare`], and reads everything.
+//! Whoever wants to look at what is done once more does not call [`prepare`], and reads everything.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 
@@ -43,19 +42,7 @@ pub fn note_time(record: &mut Record) {
 pub async fn prepare(passing: &PassOver, journal: &Journal, selection: &Selection) -> Result<(), JournalError> {
     let index = passing.index();
     let is_whole = |time: Option<Timestamp>| time.is_none_or(|time| time.as_nanosecond() % 1_000_000 == 0);
-    if selection.limit.is_some() {
-        return Ok(());
-    }
-    if index == 0 {
-        // Without an index the archive is read once more, and each record asked for by its id.
-        if journal.path().exists() {
-            let reader = Mutex::new(Journal::open_read_only(journal.path())?);
-            passing.ask(move |id| {
-                let reader = reader.lock().unwrap_or_else(PoisonError::into_inner);
-                // What cannot be told is carried, and the journal's writer says why.
-                reader.view().is_done(id).unwrap_or(false)
-            });
-        }
+    if selection.limit.is_some() || index == 0 {
         return Ok(());
     }
     if !is_whole(selection.since) || !is_whole(selection.until) {

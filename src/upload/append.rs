@@ -100,8 +100,51 @@ impl Carrier {
         if from == plan.new.threads.len() {
             return Ok(Ok((filling.found, false)));
         }
-        for ordinal in from..plan.new.threads.len() {
-            match self.append(&mut filling, ordinal, pending).await {
+        match self.fill(&mut filling, from..plan.new.threads.len(), pending).await? {
+            Ok(has_notes) => Ok(Ok((filling.found, has_notes))),
+            Err(end) => Ok(Err(end)),
+        }
+    }
+
+    /// Appends these threads to a conversation that was complete once, and says what is there then. `known` are FreeScout's
+    /// ids of threads that it has, by ordinal; the others of the plan are not touched.
+    ///
+    /// Somebody may have written since: then notes are made of messages, as where a run was interrupted. The conversation
+    /// keeps its status, unless `sets_status` says that it gets the plan's and nobody else has worked on it.
+    #[allow(clippy::too_many_arguments, reason = "each of another kind")]
+    pub(super) async fn append_new(
+        &self,
+        job: &Job,
+        plan: &mut Plan,
+        found: wire::Conversation,
+        known: HashMap<usize, u64>,
+        ordinals: Vec<usize>,
+        pending: &[StepId],
+        sets_status: bool,
+    ) -> Result<Result<wire::Conversation, End>, Failure> {
+        let id = found.id;
+        if !sets_status && let Some(status) = Status::from_word(&found.status) {
+            plan.new.status = status;
+        }
+        let mut filling = Filling { job, plan, id, found, known, is_live: false, notes: 0 };
+        filling.is_live = filling.has_strangers();
+        match self.fill(&mut filling, ordinals.into_iter(), pending).await? {
+            Ok(_) => Ok(Ok(filling.found)),
+            Err(end) => Ok(Err(end)),
+        }
+    }
+
+    /// Appends threads in this order, gives the conversation back to its customer, and looks at it once more. Says whether
+    /// some went as notes.
+    async fn fill(
+        &self,
+        filling: &mut Filling<'_>,
+        ordinals: impl Iterator<Item = usize>,
+        pending: &[StepId],
+    ) -> Result<Result<bool, End>, Failure> {
+        let (job, plan, id) = (filling.job, filling.plan, filling.id);
+        for ordinal in ordinals {
+            match self.append(filling, ordinal, pending).await {
                 Ok(()) => {}
                 Err(Failure::Refused(error)) => {
                     let why = format!("thread {} could not be appended: {error}", ordinal + 1);
@@ -114,7 +157,7 @@ impl Carrier {
         if plan.appends_others() && (filling.notes == 0 || live_customer.is_none()) {
             self.give_back(job, id, live_customer.unwrap_or(plan.new.customer_id)).await?;
         }
-        let found = self.get(job, id).await?;
+        filling.found = self.get(job, id).await?;
         if filling.notes > 0 {
             let message = format!(
                 "somebody else has written in conversation {id} since it was begun: {} of its {} threads went as notes",
@@ -123,8 +166,7 @@ impl Carrier {
             );
             self.line.note_one(&job.who, codes::SEND_AS_NOTES, message).await?;
         }
-        let has_notes = filling.notes > 0 || plan.has_notes_in(&found);
-        Ok(Ok((found, has_notes)))
+        Ok(Ok(filling.notes > 0 || plan.has_notes_in(&filling.found)))
     }
 
     /// Appends one thread, unless it is there. What an earlier run sent and never heard of (`pending`) is looked for

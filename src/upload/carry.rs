@@ -7,7 +7,7 @@
 //!   that keeps its conversation.
 //! - A record that was begun earlier goes on where its journal rows say, after a look at what is there.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,7 +27,7 @@ use super::staff::Staff;
 use crate::finding::{Finding, codes};
 use crate::freescout::{ApiError, ConversationChange, Embed, NewConversation, wire};
 use crate::journal::{
-    Admission, Admitted, CreateRows, Intent, Key, OpenRecord, RecordRow, Settled, Settlement, StepId, StepKind,
+    Admission, Admitted, CreateRows, Intent, Key, OpenRecord, OpenStep, RecordRow, Settlement, StepId, StepKind,
     StepState,
 };
 use crate::mapping::{Converted, Mapped};
@@ -40,13 +40,15 @@ const PARKED: usize = 64;
 /// What all records of a run share.
 pub(super) struct Carrier {
     pub(super) line: Line,
-    customers: Customers,
-    staff: Staff,
+    pub(super) customers: Customers,
+    pub(super) staff: Staff,
     pub(super) claims: Claims,
     twins: KeyedLocks<Key>,
     parking: Arc<Semaphore>,
     budget: Budget,
     pub(super) summary: Mutex<Summary>,
+    /// Whether the journal had records that are done when the run began: then conversations may have grown.
+    pub(super) had_done: bool,
     /// How many records that the reader passed over are counted in the summary.
     passed: AtomicU64,
     /// Whether it was said that the target has no tags.
@@ -64,7 +66,16 @@ pub(super) struct End {
 }
 
 impl End {
-    fn done(conversation: u64) -> Self {
+    /// It was done before, and there was nothing to do.
+    pub(super) fn done_before(conversation: u64) -> Self {
+        Self { is_from_before: true, ..Self::done(conversation) }
+    }
+
+    pub(super) fn set_aside(outcome: Outcome, reason: String) -> Self {
+        Self { outcome, conversation: None, reason: Some(reason), is_from_before: false }
+    }
+
+    pub(super) fn done(conversation: u64) -> Self {
         Self { outcome: Outcome::Done, conversation: Some(conversation), reason: None, is_from_before: false }
     }
 }
@@ -74,9 +85,9 @@ pub(super) struct Job {
     pub(super) who: Who,
     pub(super) record: RecordRow,
     /// A place among those that are worked on; given up while the record is parked.
-    slot: Option<OwnedSemaphorePermit>,
+    pub(super) slot: Option<OwnedSemaphorePermit>,
     /// Held by a record that goes before all others, until FreeScout has answered its create.
-    first: Option<First>,
+    pub(super) first: Option<First>,
 }
 
 /// Held by the one create that is under way while nobody knows whether FreeScout takes imported conversations as such:
@@ -103,6 +114,7 @@ impl Carrier {
             parking: Arc::new(Semaphore::new(PARKED)),
             budget,
             summary: Mutex::new(Summary::default()),
+            had_done: is_first_known,
             passed: AtomicU64::new(0),
             has_said_no_tags: AtomicBool::new(false),
             first: Arc::new(tokio::sync::Mutex::new(is_first_known)),
@@ -184,7 +196,7 @@ impl Carrier {
         }
     }
 
-    fn admission(&self, id: &RecordId, origin: &Origin, rules: Vec<Arc<str>>) -> Admission {
+    pub(super) fn admission(&self, id: &RecordId, origin: &Origin, rules: Vec<Arc<str>>) -> Admission {
         Admission {
             id: id.clone(),
             origin: origin.clone(),
@@ -195,7 +207,7 @@ impl Carrier {
         }
     }
 
-    async fn note(&self, findings: Vec<Finding>) -> Result<(), Halt> {
+    pub(super) async fn note(&self, findings: Vec<Finding>) -> Result<(), Halt> {
         self.line.note(findings).await
     }
 
@@ -224,11 +236,17 @@ impl Carrier {
         first: Option<First>,
     ) -> Result<(RecordId, Origin, End), Halt> {
         let who = Who { id: mapped.conversation.id.clone(), origin: mapped.conversation.origin.clone() };
+        if let Some(host) = self.host_of(&who, &mapped).await? {
+            return self.carry_joined(who, host, mapped, slot).await;
+        }
         let admission = self.admission(&who.id, &who.origin, mapped.rules.clone());
         let (record, open) = match self.line.journal.admit(admission).await? {
             Admitted::Settled(settled) => {
-                if settled.outcome == Outcome::Done {
-                    self.tell_unsent(&who, &settled, &mapped).await?;
+                if let (Outcome::Done, Some(id)) = (settled.outcome, settled.conversation) {
+                    let mut job = Job { who: who.clone(), record: settled.record, slot: Some(slot), first: None };
+                    drop(first);
+                    let end = self.bring_up_to_date(&mut job, id, mapped).await?;
+                    return Ok((who.id, who.origin, end));
                 }
                 let end = End {
                     outcome: settled.outcome,
@@ -251,23 +269,6 @@ impl Carrier {
             }
         };
         Ok((who.id, who.origin, end))
-    }
-
-    /// Says which entries of a record that is done were never sent: the archive is newer, or the mapping another.
-    async fn tell_unsent(&self, who: &Who, settled: &Settled, mapped: &Mapped) -> Result<(), Halt> {
-        let record = settled.record;
-        let sent = self.line.journal.view(move |view| view.threads(record)).await?;
-        let sent: HashSet<&str> = sent.iter().map(|(entry, ..)| entry.as_str()).collect();
-        let threads = mapped.conversation.threads.iter();
-        let unsent: Vec<&str> =
-            threads.map(|thread| thread.entry.as_str()).filter(|entry| !sent.contains(entry)).collect();
-        let Some(first) = unsent.first() else { return Ok(()) };
-        let place = settled.conversation.map(|id| format!("conversation {id}")).unwrap_or_default();
-        let message = match unsent.len() {
-            1 => format!("{place} lacks the entry `{first}`"),
-            count => format!("{place} lacks {count} entries, the first of them `{first}`"),
-        };
-        self.line.note_one(who, codes::DELTA_UNSENT, message).await
     }
 
     /// Makes a dead letter.
@@ -337,7 +338,7 @@ impl Carrier {
             );
             self.note(vec![Finding::new(codes::REQUEST_TOO_BIG, message).about(&job.who.id, &job.who.origin)]).await?;
         }
-        let pending = open.as_deref().map(pending_appends).unwrap_or_default();
+        let pending = open.as_deref().map(|open| pending_appends(&open.steps)).unwrap_or_default();
         if let Some(open) = &open
             && (1..=plan.new.threads.len()).contains(&open.carried)
         {
@@ -367,7 +368,14 @@ impl Carrier {
         plan: &mut Plan,
         open: Option<&OpenRecord>,
     ) -> Result<Result<There, End>, Failure> {
-        let Some(open) = open else { return self.create(job, plan).await };
+        let Some(open) = open else {
+            if self.line.options.adopts
+                && let Some(there) = self.adopt(job, plan).await?
+            {
+                return Ok(Ok(there));
+            }
+            return self.create(job, plan).await;
+        };
         let create = open.steps.iter().find(|step| step.step.kind == StepKind::Create);
         if let Some(id) = open.conversation {
             self.claims.claim(id);
@@ -388,10 +396,12 @@ impl Carrier {
             reconcile::delete(&self.line, &job.who, job.record, id).await?;
         }
         match create {
-            Some(create) if is_open(create.state) => match self.settle_unknown(job, plan, create.step, None).await? {
-                Some(there) => Ok(Ok(there)),
-                None => self.create(job, plan).await,
-            },
+            Some(create) if is_open(create.state) => {
+                match self.settle_unknown(job, plan, create.step, Asked::Before).await? {
+                    Some(there) => Ok(Ok(there)),
+                    None => self.create(job, plan).await,
+                }
+            }
             _ => self.create(job, plan).await,
         }
     }
@@ -402,7 +412,7 @@ impl Carrier {
         job: &mut Job,
         plan: &Plan,
         step: StepId,
-        sent: Option<tokio::time::Instant>,
+        asked: Asked,
     ) -> Result<Option<There>, Failure> {
         // Nobody waits for what may take long; the next create is the first then.
         job.first = None;
@@ -411,7 +421,12 @@ impl Carrier {
         if parked.is_some() {
             job.slot = None;
         }
-        let fate = reconcile::reconcile(&self.line, &self.claims, &job.who, job.record, plan, sent).await?;
+        let (line, claims) = (&self.line, &self.claims);
+        let fate = match asked {
+            Asked::Never => reconcile::seek(line, claims, &job.who, job.record, plan).await?,
+            Asked::Before => reconcile::reconcile(line, claims, &job.who, job.record, plan, None).await?,
+            Asked::At(time) => reconcile::reconcile(line, claims, &job.who, job.record, plan, Some(time)).await?,
+        };
         match fate {
             Fate::Adopted(found) => {
                 let first = self.line.unless_stopped(self.first()).await?;
@@ -419,12 +434,23 @@ impl Carrier {
                     self.require_imported(job, step, &plan.create(), &found).await?;
                     *first = true;
                 }
-                let message = format!("a request that was never answered had made conversation {}", found.id);
-                self.line.limiter.took_effect();
+                let message = match asked {
+                    Asked::Never => {
+                        format!("conversation {} was there already, and this journal had lost it", found.id)
+                    }
+                    _ => format!("a request that was never answered had made conversation {}", found.id),
+                };
+                if !matches!(asked, Asked::Never) {
+                    self.line.limiter.took_effect();
+                }
                 self.note(vec![Finding::new(codes::SEND_ADOPTED, message).about(&job.who.id, &job.who.origin)]).await?;
                 self.keep_hashes(job, plan, 0..plan.carried).await?;
                 self.settle_create(plan, step, found.id, found.number, Some(&found), false).await?;
                 Ok(Some(There { id: found.id, found: Some(*found), is_adopted: true }))
+            }
+            Fate::Gone { was_half: false } if matches!(asked, Asked::Never) => {
+                self.line.journal.refused(step, "looked for by `--adopt` and not found").await?;
+                Ok(None)
             }
             Fate::Gone { was_half } => {
                 // Durable before anything is sent again: however this run ends, late copies are looked for.
@@ -438,21 +464,23 @@ impl Carrier {
         }
     }
 
+    /// Looks for a conversation that a journal which is lost knew. `None`: there is none, and it may be sent.
+    async fn adopt(&self, job: &mut Job, plan: &mut Plan) -> Result<Option<There>, Failure> {
+        // However it was divided then, it has all its threads now.
+        let carried = std::mem::replace(&mut plan.carried, plan.new.threads.len());
+        let step = self.line.journal.start(job.record, intent_of(plan)).await?;
+        let there = self.settle_unknown(job, plan, step, Asked::Never).await?;
+        if there.is_none() {
+            plan.carried = carried;
+        }
+        Ok(there)
+    }
+
     async fn create(&self, job: &mut Job, plan: &mut Plan) -> Result<Result<There, End>, Failure> {
         let mut attempts = Attempts::new();
         loop {
             let new = plan.create();
-            let intent = Intent {
-                kind: StepKind::Create,
-                ordinal: 0,
-                digest: plan.key.digest,
-                create: Some(Box::new(CreateRows {
-                    key: plan.key,
-                    digests: plan.digests,
-                    threads: plan.rows.clone(),
-                    carried: plan.carried,
-                })),
-            };
+            let intent = intent_of(plan);
             let mut first = match job.first.take() {
                 Some(first) => Some(first),
                 None => self.line.unless_stopped(self.first()).await?,
@@ -503,7 +531,7 @@ impl Carrier {
                 Err(Failure::Unknown(step, sent_at, error)) => {
                     drop(first);
                     attempts.failed(sent_at);
-                    if let Some(there) = self.settle_unknown(job, plan, step, Some(sent_at)).await? {
+                    if let Some(there) = self.settle_unknown(job, plan, step, Asked::At(sent_at)).await? {
                         return Ok(Ok(there));
                     }
                     if self.line.is_given_up(&attempts) {
@@ -668,7 +696,7 @@ impl Carrier {
     }
 
     /// A write that may be repeated: its effect is the same however often it happens.
-    async fn put<F>(&self, job: &Job, kind: StepKind, call: impl Fn() -> F) -> Result<StepId, Failure>
+    pub(super) async fn put<F>(&self, job: &Job, kind: StepKind, call: impl Fn() -> F) -> Result<StepId, Failure>
     where
         F: Future<Output = Result<(), ApiError>>,
     {
@@ -716,15 +744,40 @@ impl Carrier {
     }
 }
 
+/// When the create was sent of which nobody knows what became.
+#[derive(Debug, Clone, Copy)]
+enum Asked {
+    /// By a run whose journal is lost, if at all.
+    Never,
+    /// In an earlier run.
+    Before,
+    /// In this one.
+    At(tokio::time::Instant),
+}
+
+fn intent_of(plan: &Plan) -> Intent {
+    Intent {
+        kind: StepKind::Create,
+        ordinal: 0,
+        digest: plan.key.digest,
+        create: Some(Box::new(CreateRows {
+            key: plan.key,
+            digests: plan.digests,
+            threads: plan.rows.clone(),
+            carried: plan.carried,
+        })),
+    }
+}
+
 /// Whether nothing at all differs, so that the record may end with its create.
 fn is_spotless(differences: &Differences) -> bool {
     differences.is_none() && differences.known.is_empty()
 }
 
 /// The appends that an earlier run sent and never heard of.
-fn pending_appends(open: &OpenRecord) -> Vec<StepId> {
+pub(super) fn pending_appends(steps: &[OpenStep]) -> Vec<StepId> {
     let is_pending = |state| matches!(state, StepState::InFlight | StepState::Unknown);
-    let pending = open.steps.iter().filter(|step| step.step.kind == StepKind::Append && is_pending(step.state));
+    let pending = steps.iter().filter(|step| step.step.kind == StepKind::Append && is_pending(step.state));
     pending.map(|step| step.step).collect()
 }
 

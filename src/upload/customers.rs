@@ -55,6 +55,14 @@ impl Customers {
         known.insert(key.to_owned(), id);
     }
 
+    /// FreeScout's id of a person as far as this journal knows it; FreeScout is not asked.
+    pub(super) async fn known(&self, line: &Line, person: &Customer) -> Result<Option<u64>, Halt> {
+        if let Some(id) = self.recall(&person.key) {
+            return Ok(Some(id));
+        }
+        Ok(line.journal.person(&person.key).await?.and_then(|row| row.customer))
+    }
+
     /// FreeScout's id of a person. Fails with `Refused` if FreeScout will not have this person.
     pub(super) async fn resolve(&self, line: &Line, who: &Who, person: &Customer) -> Result<Resolved, Failure> {
         self.resolve_as(line, who, person, None).await

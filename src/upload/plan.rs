@@ -3,7 +3,7 @@
 //! Pure. The same conversation, directory and customers give the same plan, byte for byte, so that
 //! a later run recognises what an earlier one has sent.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::compare::is_same;
 use crate::content::Content;
@@ -237,6 +237,38 @@ impl Plan {
         new
     }
 
+    /// Puts the threads into the order in which an earlier archive's were sent, those that are new behind them, oldest first.
+    /// Says for each of the earlier ones whether it is still there; one that is not leaves an empty place.
+    pub(super) fn align(&mut self, sent: &[&str]) -> Vec<bool> {
+        let mut places: HashMap<&str, VecDeque<usize>> = HashMap::new();
+        for (at, row) in self.rows.iter().enumerate() {
+            places.entry(&row.entry).or_default().push_back(at);
+        }
+        let found: Vec<Option<usize>> =
+            sent.iter().map(|entry| places.get_mut(entry).and_then(VecDeque::pop_front)).collect();
+        let mut rest: Vec<usize> = places.into_values().flatten().collect();
+        rest.sort_unstable();
+        let (mut threads, mut rows, mut bylines): (Vec<_>, Vec<_>, Vec<_>) = (
+            std::mem::take(&mut self.new.threads).into_iter().map(Some).collect(),
+            std::mem::take(&mut self.rows).into_iter().map(Some).collect(),
+            std::mem::take(&mut self.bylines).into_iter().map(Some).collect(),
+        );
+        let order = found.iter().copied().chain(rest.into_iter().map(Some));
+        for (ordinal, at) in order.enumerate() {
+            let taken = at.and_then(|at| Some((threads[at].take()?, rows[at].take()?, bylines[at].take()?)));
+            let (thread, row, byline) = taken.unwrap_or_else(|| {
+                let thread = no_thread();
+                let entry = sent.get(ordinal).copied().unwrap_or_default().to_owned();
+                (thread.clone(), row_of(&thread, entry), Byline { user: None, name: None })
+            });
+            self.new.threads.push(thread);
+            self.rows.push(row);
+            self.bylines.push(byline);
+        }
+        self.carried = sent.len();
+        found.iter().map(Option::is_some).collect()
+    }
+
     /// What an append sends: with the final status, since a thread without one would change it.
     pub(super) fn append(&self, ordinal: usize) -> NewThread {
         let mut thread = self.new.threads[ordinal].clone();
@@ -317,6 +349,21 @@ impl Plan {
         self.new.threads[self.carried..]
             .iter()
             .any(|thread| thread.user.is_none() && thread.customer_id != Some(self.new.customer_id))
+    }
+}
+
+/// Stands where a thread was that the archive no longer has; never sent.
+fn no_thread() -> NewThread {
+    NewThread {
+        kind: ThreadKind::Note,
+        text: String::new(),
+        user: None,
+        customer_id: None,
+        cc: Vec::new(),
+        bcc: Vec::new(),
+        created_at: jiff::Timestamp::UNIX_EPOCH,
+        status: None,
+        attachments: Vec::new(),
     }
 }
 

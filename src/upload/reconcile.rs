@@ -156,6 +156,24 @@ pub(super) async fn reconcile(
     }
 }
 
+/// Looks for a conversation of which no journal knows whether it was ever sent: once, unless half of it is there.
+pub(super) async fn seek(
+    line: &Line,
+    claims: &Claims,
+    who: &Who,
+    record: RecordRow,
+    plan: &Plan,
+) -> Result<Fate, Failure> {
+    match look(line, claims, who, plan).await? {
+        Look::Whole(found) => Ok(Fate::Adopted(found)),
+        Look::Nothing => Ok(Fate::Gone { was_half: false }),
+        Look::Half(half) => {
+            claims.release(half.found.id);
+            reconcile(line, claims, who, record, plan, None).await
+        }
+    }
+}
+
 /// Looks once: by mailbox and time, never by customer, since a half can have another's.
 async fn look(line: &Line, claims: &Claims, who: &Who, plan: &Plan) -> Result<Look, Failure> {
     let sent = plan.create();

@@ -51,26 +51,6 @@ fn dead_letters_are_listed_explained_and_taken_up_again() {
 }
 
 #[test]
-fn what_a_newer_archive_adds_to_a_conversation_that_is_done_is_said() {
-    let place = Place::new();
-    let sandbox = Sandbox::start(&place, &[]);
-    let archive = place.write("mail.mbox", mbox_of(3));
-    Ran::of(&mut sandbox.import(&place, &archive, "")).exits(0);
-    let late = "From ann1@example.net Tue Jan 9 08:00:00 2024\nFrom: Ann 1 <ann1@example.net>\nTo: support@example.org\n\
-                Subject: Re: Question number 1\nDate: 9 Jan 2024 08:00:00 +0000\nMessage-ID: <late@example.net>\n\
-                In-Reply-To: <a1@example.org>\n\nOne more thing.\n\n";
-    place.write("mail.mbox", format!("{}{late}", mbox_of(4)));
-    let mut import = sandbox.import(&place, &archive, "--findings findings.jsonl");
-    let sums = Ran::of(&mut import).exits(0).sums();
-    assert_eq!((sums.read, sums.done), (4, 4));
-    assert_eq!((sandbox.count("conversations"), sandbox.count("threads")), (4, 8));
-    let findings = std::fs::read_to_string(place.path().join("findings.jsonl")).unwrap();
-    let told: Vec<&str> = findings.lines().filter(|line| line.contains("delta-unsent")).collect();
-    assert_eq!(told.len(), 1, "{findings}");
-    assert!(told[0].contains("late@example.net") && told[0].contains("q1@example.net"), "{}", told[0]);
-}
-
-#[test]
 fn old_addresses_are_redirected() {
     let place = Place::new();
     let sandbox = Sandbox::start(&place, &[]);

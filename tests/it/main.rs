@@ -8,6 +8,7 @@ mod backup_soak;
 mod cases;
 mod check;
 mod containers;
+mod delta;
 mod described;
 mod doctor;
 mod encrypted;
