@@ -22,6 +22,7 @@ bench:
     cargo bench --bench json
     cargo bench --bench resume
     cargo bench --bench sandbox
+    cargo bench --bench verify
 
 # Kills an import so many times at random instants while FreeScout misbehaves: `just kill-loop 1000`; with a seed, as it was tried before.
 kill-loop kills="200" seed="":
@@ -59,3 +60,49 @@ report-pictures archive="samples/zendesk" to="target/report-pictures":
 # Looks at snapshots that changed.
 review:
     cargo insta review
+
+# The program as it is given away, and its size.
+binary:
+    cargo build --release --locked
+    @ls -l target/release/foxferry
+    @objdump -p target/release/foxferry | awk '$1 == "NEEDED" { print "needs", $2 }'
+
+# What the program is made of, by section and crate. Builds it once more, with symbols.
+binary-parts:
+    CARGO_PROFILE_RELEASE_STRIP=false cargo build --release --locked --target-dir target/parts
+    packaging/size target/parts/release/foxferry
+
+# How long a cold build takes, and which crates it waits for: a page of timings beside it.
+build-time:
+    rm -rf target/cold
+    time cargo build --release --locked --target-dir target/cold --timings
+    rm -rf target/cold/release
+
+# The licences of everything that the program is made of.
+licences:
+    packaging/licences target/package/third-party-licences.txt
+
+# The Debian package, installed into a root of its own, used and removed.
+deb: binary licences
+    packaging/debian/build target/release/foxferry target/package/third-party-licences.txt target/package
+    packaging/debian/try target/package/foxferry_*.deb
+
+# The source with all crates; it is built once with nothing else.
+source-release:
+    packaging/source-release target/package
+    packaging/try-source-release target/package/foxferry-*.tar.gz
+
+# An image around the program; needs docker, and the registry for what it stands on.
+image:
+    docker build -f packaging/Containerfile -t foxferry .
+
+# Everything that is given away, each tried.
+package: deb source-release
+
+# Advisories and licences of all dependencies; needs `cargo install cargo-deny`.
+audit:
+    cargo deny check
+
+# The handbook as pages in target/book; needs `cargo install mdbook`.
+book:
+    mdbook build

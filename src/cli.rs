@@ -24,6 +24,7 @@ mod archive;
 mod ask;
 mod backup;
 mod browse;
+mod bundle;
 mod carried;
 mod cases;
 mod check;

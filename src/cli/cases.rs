@@ -280,7 +280,7 @@ fn passes(mapping: &Mapping, text: &str) -> bool {
 }
 
 /// A key that nobody knows afterwards: the system's randomness, through the standard library's hashing.
-fn key() -> [u8; 32] {
+pub(super) fn key() -> [u8; 32] {
     let state = RandomState::new();
     let mut key = [0; 32];
     for (part, bytes) in key.chunks_mut(8).enumerate() {

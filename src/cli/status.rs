@@ -8,6 +8,7 @@ use foxferry::report::{Outcome, Summary};
 use jiff::Timestamp;
 use serde_json::json;
 
+use crate::cli::bundle::BundleArgs;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::screen::{Screen, shortened};
 use crate::cli::{JournalArgs, journals};
@@ -23,6 +24,7 @@ Examples:
   foxferry letters --dead
   foxferry letters --reason mailbox
   foxferry letters --json | jq -r .record
+  foxferry letters --bundle 4711 export/ -m acme.toml > letter.jsonl
 
 `foxferry retry ARCHIVE` takes them up again.";
 
@@ -50,6 +52,8 @@ pub struct Letters {
     /// Only the records with these ids of the old system; several are separated by blanks or commas
     #[arg(long, value_name = "ID", num_args = 1.., value_delimiter = ',')]
     only: Vec<String>,
+    #[command(flatten)]
+    bundle: BundleArgs,
 }
 
 impl Letters {
@@ -152,6 +156,18 @@ fn time(milliseconds: i64) -> String {
 /// Prints everything rejected, refused or given up.
 pub fn letters(args: &Letters, screen: &Screen) -> Result<Exit, Failure> {
     let journal = journals::open(&args.journal)?;
+    if let Some(id) = args.bundle.record() {
+        let mut why = None;
+        let asked = journal.ask(|view| {
+            view.letters(|letter| {
+                if letter.id.original == id || letter.id.to_string() == id {
+                    why = Some(letter.reason);
+                }
+            })
+        });
+        asked.map_err(|error| journals::failure_of(&error))?;
+        return args.bundle.print(id, why.as_deref(), screen);
+    }
     let mut out = io::BufWriter::new(screen.out());
     let mut written = Ok(());
     let mut count = 0_u64;

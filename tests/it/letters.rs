@@ -51,6 +51,28 @@ fn dead_letters_are_listed_explained_and_taken_up_again() {
 }
 
 #[test]
+fn a_letter_is_shown_to_others_without_anybody_in_it() {
+    let place = Place::new();
+    let sandbox = Sandbox::start(&place, &["--fault", "413:100@POST /conversations"]);
+    let archive = place.write("mail.mbox", mbox_of(3).replace("What about 2?", "Zebras eat quinces in Timbuktu"));
+    Ran::of(&mut sandbox.import(&place, &archive, "")).exits(3);
+    let ran = place.run("letters --bundle q2@example.net mail.mbox").exits(0);
+    assert!(ran.stderr.contains("what became of it: "), "{}", ran.stderr);
+    for word in ["Ann", "ann2", "Zebras", "Timbuktu", "quinces"] {
+        assert!(!ran.stdout.contains(word), "`{word}` in {}", ran.stdout);
+    }
+    place.write("letter.jsonl", &ran.stdout);
+    // It fails as the original does, and is fine where the original would be.
+    let copy = place.path().join("letter.jsonl");
+    let options = "--format records -m mbox --journal copy.ferry";
+    assert_eq!(Ran::of(&mut sandbox.import(&place, &copy, options)).exits(3).sums().dead, 1);
+    let sums = place.run("import letter.jsonl --format records -m mbox --sandbox").exits(0).sums();
+    assert_eq!((sums.read, sums.done), (1, 1));
+    place.run("letters --journal mail.ferry --bundle nobody mail.mbox").exits(3);
+    place.run("letters --journal mail.ferry --bundle q2@example.net").exits(2);
+}
+
+#[test]
 fn old_addresses_are_redirected() {
     let place = Place::new();
     let sandbox = Sandbox::start(&place, &[]);
