@@ -260,6 +260,8 @@ pub mod codes {
         TARGET_CUSTOM_NUMBERS = "target-custom-numbers" Info "FreeScout counts conversation numbers by itself; creates go one at a time";
         TARGET_AUTOMATION = "target-automation" Info "Webhooks and workflows of the target run for imported conversations too";
         DELTA_UNSENT = "delta-unsent" Warning "A conversation that is done lacks entries of the archive that could not be appended";
+        DELTA_APPENDED = "delta-appended" Info "New entries of the archive were appended to a conversation that was done";
+        DELTA_UPDATED = "delta-updated" Info "Tags, fields or status of a conversation that was done were brought up to date";
         DELTA_CHANGED = "delta-changed" Warning "The archive has something of a conversation that is done otherwise than it was sent; FreeScout's stays as it is";
         DELTA_JOINED = "delta-joined" Warning "The archive now joins conversations that were sent apart; nothing of them is sent again";
         // Exporting.

@@ -49,6 +49,9 @@ pub struct Verify {
     /// Only the records with these ids of the old system; several are separated by blanks or commas
     #[arg(long, value_name = "ID", num_args = 1.., value_delimiter = ',')]
     only: Vec<String>,
+    /// Only the records behind this one, by its id of the old system: goes on where an interrupted run stopped
+    #[arg(long, value_name = "ID", conflicts_with_all = ["only", "sample"])]
+    after: Option<String>,
     /// Do not download attachments; their count and sizes are compared all the same
     #[arg(long)]
     no_attachments: bool,
@@ -211,7 +214,11 @@ async fn go(
     let mut choice = Choice::new(args, all);
     let bar = bar(screen, choice.wanted);
     let mut sums = Sums::default();
-    let mut after = 0;
+    let mut after = match &args.after {
+        Some(id) => row_of(journal, id)?,
+        None => 0,
+    };
+    let mut last_compared = None;
     let mut pace = args.rate.map(|rate| tokio::time::interval(Duration::from_secs_f64(1.0 / rate)));
     loop {
         let page = journal.ask(|view| view.carried(after, PAGE)).map_err(failed)?;
@@ -241,6 +248,7 @@ async fn go(
                     .hint(format_args!("{} were compared before it went away", counted(sums.all(), "record")))
             })?;
             sums.add(compared.mark());
+            last_compared = Some(record.id.clone());
             bar.inc(1);
             bar.suspend(|| tell(screen, record, &compared))?;
             if let Some(manifest) = manifest {
@@ -254,10 +262,24 @@ async fn go(
         }
     }
     bar.finish_and_clear();
+    if let (true, Some(last)) = (stop.is_asked(), last_compared) {
+        screen.say(&format!("`foxferry verify --after '{}'` goes on from here", last.original));
+    }
     if !stop.is_asked() {
         carried::say_unknown(&choice.only, sums.all(), screen);
     }
     Ok(sums)
+}
+
+/// The row of the record with this id, which may name its source.
+fn row_of(journal: &Reader, id: &str) -> Result<i64, Failure> {
+    let story = journal.ask(|view| view.story(id)).map_err(|error| journals::failure_of(&error))?;
+    let is_meant = |found: &foxferry::record::RecordId| found.original == id || found.to_string() == id;
+    let row = story.iter().find(|told| is_meant(&told.carried.id)).map(|told| told.carried.record.number());
+    row.ok_or_else(|| {
+        Failure::new(Exit::Usage, format_args!("the journal knows no record `{id}`"))
+            .hint("`foxferry ledger` lists all")
+    })
 }
 
 pub(super) fn bar(screen: &Screen, wanted: u64) -> indicatif::ProgressBar {

@@ -21,6 +21,7 @@ use crate::journal::{
 use crate::mapping::Mapped;
 use crate::record::{Origin, RecordId};
 use crate::report::Outcome;
+use crate::report::figures::counted;
 
 /// The source family whose entries have ids that are their own everywhere: Message-IDs.
 const MAIL: &str = "mbox";
@@ -311,6 +312,8 @@ impl Carrier {
             if !differences.is_none() {
                 return Ok(self.bury(job, Some(id), codes::SEND_DIFFERS, differences.sentence()).await?);
             }
+            let message = format!("conversation {id} got {}", counted(ordinals.len() as u64, "new thread"));
+            line.note_one(&job.who, codes::DELTA_APPENDED, message).await?;
         }
         if let Some(digests) = sent.digests {
             let customer = found.customer.as_ref().and_then(|person| person.id);
@@ -323,6 +326,16 @@ impl Carrier {
             let now = self.update(job, &plan, status, &found, tags, digests, due, has_others).await?;
             if now != digests {
                 line.journal.redigest(job.record, now).await?;
+                let what = [
+                    (now.tags != digests.tags, "tags"),
+                    (now.fields != digests.fields, "custom fields"),
+                    (now.status != digests.status, "status"),
+                ];
+                let what: Vec<&str> = what.into_iter().filter(|(is, _)| *is).map(|(_, what)| what).collect();
+                if !what.is_empty() {
+                    let message = format!("conversation {id} has the archive's {} now", what.join(", "));
+                    line.note_one(&job.who, codes::DELTA_UPDATED, message).await?;
+                }
             }
         }
         line.journal.finish(job.record).await?;

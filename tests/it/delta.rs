@@ -212,6 +212,7 @@ fn lost_answers_and_a_live_reply_double_nothing_and_mail_nobody() {
     assert_eq!((sandbox.count("threads"), sandbox.count("outbox")), (threads + added, mailed));
     let findings = std::fs::read_to_string(place.path().join("f.jsonl")).unwrap();
     assert!(findings.contains("send-as-notes"), "{findings}");
+    assert_eq!(findings.lines().filter(|line| line.contains("delta-appended")).count(), 6, "{findings}");
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod described;
 mod doctor;
 mod encrypted;
 mod exit_codes;
+mod expected;
 mod export;
 mod export_contract;
 mod fetch;

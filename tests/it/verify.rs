@@ -205,6 +205,12 @@ fn a_sample_and_single_records_can_be_compared() {
             ran.stdout
         );
     }
+    // As after an interruption, behind the fourth of ten.
+    let all = Ran::of(&mut verify(&place, &sandbox, "--json")).exits(0).events();
+    let fourth = all[3]["record"].as_str().unwrap().to_owned();
+    let ran = Ran::of(&mut verify(&place, &sandbox, &format!("--after {fourth}"))).exits(0);
+    assert!(ran.last_line().starts_with("6 compared: 6 equal"), "{}", ran.stdout);
+    Ran::of(&mut verify(&place, &sandbox, "--after nobody@example.net")).exits(2);
     let ran = Ran::of(&mut verify(&place, &sandbox, "--only nobody@example.net")).exits(0);
     assert!(ran.stderr.contains("1 of the ids"), "{}", ran.stderr);
     Ran::of(&mut verify(&place, &sandbox, "--sample 0")).exits(2);
