@@ -103,6 +103,13 @@ package: deb source-release
 audit:
     cargo deny check
 
-# The handbook as pages in target/book; needs `cargo install mdbook`.
+# The handbook as pages in target/book, if mdBook is installed.
 book:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    if ! command -v mdbook > /dev/null; then
+        echo 'mdBook is not installed: `cargo install mdbook`, then `just book` again. The pages in docs/ can be read as they are.' >&2
+        exit 1
+    fi
     mdbook build
+    echo 'open target/book/index.html'
