@@ -12,7 +12,7 @@ use std::error::Error;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use foxferry::freescout::{
@@ -20,9 +20,9 @@ use foxferry::freescout::{
 };
 use futures_util::{StreamExt as _, stream};
 use serde_json::value::RawValue;
+use support::sandbox::{KEY, Sandbox};
 use support::{Cost, FOXFERRY, median, run, say};
 
-const KEY: &str = "k";
 const IN_FLIGHT: usize = 4;
 
 /// Conversations and customers on a page.
@@ -183,45 +183,6 @@ fn bare_loop(url: &str, conversations: u64, customers: u64) -> Result<Cost, Box<
 fn size(dir: &Path) -> u64 {
     let entries = walkdir::WalkDir::new(dir).into_iter().filter_map(Result::ok);
     entries.filter_map(|entry| entry.metadata().ok()).filter(std::fs::Metadata::is_file).map(|found| found.len()).sum()
-}
-
-struct Sandbox {
-    process: Child,
-    url: String,
-}
-
-impl Sandbox {
-    fn start() -> Result<Self, Box<dyn Error>> {
-        let mut process = Command::new(FOXFERRY)
-            .args(["sandbox", "--listen", "127.0.0.1:0", "--key", KEY])
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let mut line = String::new();
-        BufReader::new(process.stdout.as_mut().ok_or("no output")?).read_line(&mut line)?;
-        let url = line.trim().strip_prefix("listening on ").ok_or("no address")?.to_owned();
-        Ok(Self { process, url })
-    }
-
-    fn post(&self, path: &str, json: &str) -> Result<(), Box<dyn Error>> {
-        let mut line = TcpStream::connect(self.url.trim_start_matches("http://"))?;
-        write!(
-            line,
-            "POST {path} HTTP/1.1\r\nHost: sandbox\r\nConnection: close\r\nContent-Type: application/json\r\n\
-             Content-Length: {}\r\n\r\n{json}",
-            json.len()
-        )?;
-        let mut answer = String::new();
-        line.read_to_string(&mut answer)?;
-        if answer.starts_with("HTTP/1.1 200") { Ok(()) } else { Err(answer.into()) }
-    }
-}
-
-impl Drop for Sandbox {
-    fn drop(&mut self) {
-        // Nothing is left to do when it is gone already.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
 }
 
 /// Conversations of two text threads, by four senders; says how many customers they are of.

@@ -8,16 +8,15 @@
 mod support;
 
 use std::error::Error;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
+use std::io::Write as _;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use foxferry::freescout::{Client, Embed, Target};
 use futures_util::{StreamExt as _, stream};
+use support::sandbox::{KEY, Sandbox};
 use support::{FOXFERRY, median, run, say};
 
-const KEY: &str = "k";
 const IN_FLIGHT: usize = 4;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -38,7 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     assert!(cost.is_success, "{}", cost.stdout);
     for delay in [0, 10] {
         let faults = if delay == 0 { "[]".to_owned() } else { format!(r#"["delay:{delay}ms@GET /"]"#) };
-        sandbox.post(&faults)?;
+        sandbox.post("/__sandbox/faults", &faults)?;
         let (mut bare, mut verify) = (Vec::new(), Vec::new());
         for _ in 0..rounds {
             bare.push(per_second(conversations, bare_loop(&sandbox.url, conversations)?));
@@ -108,42 +107,4 @@ fn bare_loop(url: &str, conversations: u64) -> Result<Duration, Box<dyn Error>> 
     })?;
     assert_eq!(read, 2 * conversations);
     Ok(begun.elapsed())
-}
-
-struct Sandbox {
-    process: Child,
-    url: String,
-}
-
-impl Sandbox {
-    fn start() -> Result<Self, Box<dyn Error>> {
-        let mut process = Command::new(FOXFERRY)
-            .args(["sandbox", "--listen", "127.0.0.1:0", "--key", KEY])
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let mut line = String::new();
-        BufReader::new(process.stdout.as_mut().ok_or("no output")?).read_line(&mut line)?;
-        let url = line.trim().strip_prefix("listening on ").ok_or("no address")?.to_owned();
-        Ok(Self { process, url })
-    }
-
-    fn post(&self, faults: &str) -> Result<(), Box<dyn Error>> {
-        let mut line = TcpStream::connect(self.url.trim_start_matches("http://"))?;
-        write!(
-            line,
-            "POST /__sandbox/faults HTTP/1.1\r\nHost: sandbox\r\nConnection: close\r\n\
-             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{faults}",
-            faults.len()
-        )?;
-        let mut answer = String::new();
-        line.read_to_string(&mut answer)?;
-        if answer.starts_with("HTTP/1.1 2") { Ok(()) } else { Err(answer.into()) }
-    }
-}
-
-impl Drop for Sandbox {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
 }

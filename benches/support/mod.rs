@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+pub mod sandbox;
 pub mod server;
 
 /// The program under test, as `cargo bench` built it.

@@ -33,7 +33,7 @@ Each conversation is `=` as it was sent, `-` missing or something of it is, `*` 
 answer since), or `!` unreadable; all but the first are listed. Nothing is changed. Neither archive nor mapping is needed.";
 
 /// Records read from the journal at a time.
-const PAGE: usize = 500;
+const PAGE: usize = 100;
 
 /// Arguments of `verify`.
 #[derive(Debug, Args)]
@@ -212,6 +212,7 @@ async fn go(
     let failed = |error| journals::failure_of(&error);
     let all = journal.ask(|view| view.carried_count()).map_err(failed)?;
     let mut choice = Choice::new(args, all);
+    let only = choice.only.clone();
     let bar = bar(screen, choice.wanted);
     let mut sums = Sums::default();
     let mut after = match &args.after {
@@ -219,54 +220,64 @@ async fn go(
         None => 0,
     };
     let mut last_compared = None;
-    let mut pace = args.rate.map(|rate| tokio::time::interval(Duration::from_secs_f64(1.0 / rate)));
-    loop {
-        let page = journal.ask(|view| view.carried(after, PAGE)).map_err(failed)?;
-        let Some(last) = page.last() else { break };
-        after = last.record.number();
-        let wanted: Vec<Carried> = page.into_iter().filter(|record| choice.takes(record)).collect();
-        let gate = tokio::sync::Mutex::new(pace.take());
-        let mut compared = stream::iter(wanted.iter())
-            .map(|record| {
-                let gate = &gate;
-                async move {
-                    if let Some(pace) = gate.lock().await.as_mut() {
-                        pace.tick().await;
-                    }
-                    (record, verify::compare(client, record, !args.no_attachments).await)
-                }
-            })
-            .buffered(args.carried.concurrency());
+    let pace = args.rate.map(|rate| tokio::time::interval(Duration::from_secs_f64(1.0 / rate)));
+    let pace = tokio::sync::Mutex::new(pace);
+    // Read as they are needed, so that requests go on while the next page is read.
+    let mut page = Vec::new().into_iter();
+    let records = std::iter::from_fn(|| {
         loop {
-            let next = tokio::select! {
-                next = compared.next() => next,
-                () = stop.asked() => None,
-            };
-            let Some((record, compared)) = next else { break };
-            let compared = compared.map_err(|stopped| {
-                settings::failure_of(&stopped.cause)
-                    .hint(format_args!("{} were compared before it went away", counted(sums.all(), "record")))
-            })?;
-            sums.add(compared.mark());
-            last_compared = Some(record.id.clone());
-            bar.inc(1);
-            bar.suspend(|| tell(screen, record, &compared))?;
-            if let Some(manifest) = manifest {
-                manifest.line(&line_of(record, &compared))?;
+            if let Some(record) = page.next() {
+                if choice.takes(&record) {
+                    return Some(Ok(record));
+                }
+                continue;
+            }
+            match journal.ask(|view| view.carried(after, PAGE)).map_err(failed) {
+                Ok(next) => {
+                    after = next.last()?.record.number();
+                    page = next.into_iter();
+                }
+                Err(failure) => return Some(Err(failure)),
             }
         }
-        drop(compared);
-        pace = gate.into_inner();
-        if stop.is_asked() {
-            break;
+    });
+    let compared = stream::iter(records).map(|record: Result<Carried, Failure>| {
+        let pace = &pace;
+        async move {
+            let record = record?;
+            if let Some(pace) = pace.lock().await.as_mut() {
+                pace.tick().await;
+            }
+            let compared = verify::compare(client, &record, !args.no_attachments).await;
+            Ok::<_, Failure>((record, compared))
         }
+    });
+    let mut compared = std::pin::pin!(compared.buffered(args.carried.concurrency()));
+    loop {
+        let next = tokio::select! {
+            next = compared.next() => next,
+            () = stop.asked() => None,
+        };
+        let Some(next) = next else { break };
+        let (record, compared) = next?;
+        let compared = compared.map_err(|stopped| {
+            settings::failure_of(&stopped.cause)
+                .hint(format_args!("{} were compared before it went away", counted(sums.all(), "record")))
+        })?;
+        sums.add(compared.mark());
+        bar.inc(1);
+        bar.suspend(|| tell(screen, &record, &compared))?;
+        if let Some(manifest) = manifest {
+            manifest.line(&line_of(&record, &compared))?;
+        }
+        last_compared = Some(record.id);
     }
     bar.finish_and_clear();
     if let (true, Some(last)) = (stop.is_asked(), last_compared) {
         screen.say(&format!("`foxferry verify --after '{}'` goes on from here", last.original));
     }
     if !stop.is_asked() {
-        carried::say_unknown(&choice.only, sums.all(), screen);
+        carried::say_unknown(&only, sums.all(), screen);
     }
     Ok(sums)
 }
