@@ -37,6 +37,7 @@ mod explain;
 mod export;
 mod fetch;
 mod follow;
+mod hints;
 mod identity;
 mod import;
 mod init;

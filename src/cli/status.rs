@@ -1,5 +1,6 @@
 //! `foxferry status` and `letters`: how far an import is, and what needs attention.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use clap::Args;
@@ -10,7 +11,8 @@ use serde_json::json;
 
 use crate::cli::bundle::BundleArgs;
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::screen::{Screen, shortened};
+use crate::cli::hints::hint_for;
+use crate::cli::screen::{Screen, counted, shortened};
 use crate::cli::{JournalArgs, journals};
 
 pub const STATUS_EXAMPLES: &str = "\
@@ -171,12 +173,15 @@ pub fn letters(args: &Letters, screen: &Screen) -> Result<Exit, Failure> {
     let mut out = io::BufWriter::new(screen.out());
     let mut written = Ok(());
     let mut count = 0_u64;
+    let mut hints: BTreeMap<&str, u64> = BTreeMap::new();
     let asked = journal.ask(|view| {
         view.letters(|letter| {
             if !args.wants(&letter) {
                 return;
             }
             count += 1;
+            let hint = hint_for(letter.outcome, &letter.reason);
+            *hints.entry(hint).or_default() += 1;
             if written.is_err() {
                 return;
             }
@@ -186,6 +191,7 @@ pub fn letters(args: &Letters, screen: &Screen) -> Result<Exit, Failure> {
                     "origin": letter.origin.to_string(),
                     "outcome": letter.outcome,
                     "reason": letter.reason,
+                    "hint": hint,
                     "conversation": letter.conversation,
                     "attempts": letter.attempts,
                 });
@@ -200,6 +206,12 @@ pub fn letters(args: &Letters, screen: &Screen) -> Result<Exit, Failure> {
     asked.map_err(|error| journals::failure_of(&error))?;
     written?;
     out.flush()?;
+    // Once for all that it is about, and beside the list: each line stays one letter.
+    if !screen.is_json {
+        for (hint, letters) in hints {
+            screen.say(&format!("{}: {hint}", counted(letters, "letter")));
+        }
+    }
     if count == 0 {
         let asked = args.dead || args.rejected || args.reason.is_some() || !args.only.is_empty();
         screen.say(match asked {

@@ -19,7 +19,11 @@ fn dead_letters_are_listed_explained_and_taken_up_again() {
     ] {
         let ran = place.run(&format!("letters {options}")).exits(0);
         assert_eq!(ran.stdout.lines().count(), count, "{options}: {}", ran.stdout);
+        assert_eq!(ran.stderr.contains("client_max_body_size"), count > 0, "{options}: {}", ran.stderr);
     }
+    let ran = place.run("letters --json").exits(0);
+    let first: serde_json::Value = serde_json::from_str(ran.stdout.lines().next().unwrap()).unwrap();
+    assert!(first["hint"].as_str().unwrap().contains("post_max_size"), "{first}");
     // A plain import leaves them, a retry of one takes that one up.
     let sums = Ran::of(&mut sandbox.import(&place, &archive, "")).exits(3).sums();
     assert_eq!(sums.dead, 5);
